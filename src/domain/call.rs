@@ -1,0 +1,66 @@
+//! What a client asks for, in chat form. Made once by a skin; no later stage reads the request again.
+
+use super::json::{JsonObject, Raw};
+
+/// A request for a chat or text completion. The messages stay raw bytes inside `body`.
+#[derive(Clone, Debug)]
+pub struct Call {
+    /// What the body holds and the answer must look like.
+    pub form: Form,
+    /// The body in the form's OpenAI shape, unknown fields included.
+    pub body: JsonObject,
+    /// The model slug; `None` means the default model.
+    pub model: Option<String>,
+    /// Further models to try, in order (contract 2.1 `models`, at most 3).
+    pub models: Vec<String>,
+    /// Whether the answer is streamed.
+    pub stream: bool,
+    /// The caller's cap on output tokens.
+    pub max_tokens: Option<u64>,
+    /// How many choices are wanted, at least 1.
+    pub choices: u64,
+    /// The `provider` object (contract 6.2), unparsed.
+    pub provider: Option<Raw>,
+    /// The `plugins` array (contract 8.1), unparsed.
+    pub plugins: Option<Raw>,
+    /// Who calls, as far as the request says.
+    pub origin: Origin,
+}
+
+/// The shapes a call can have.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Form {
+    /// `messages` in, a message out (contract 2).
+    Chat,
+    /// `prompt` in, text out (contract 9).
+    Text,
+}
+
+/// What a request says of its application and end user (contract 1.4, 2.1). Recorded, not trusted.
+#[derive(Clone, Debug, Default)]
+pub struct Origin {
+    /// `HTTP-Referer`: the application's address.
+    pub referer: Option<String>,
+    /// `X-OpenRouter-Title` or `X-Title`: the application's name.
+    pub title: Option<String>,
+    /// `User-Agent`.
+    pub user_agent: Option<String>,
+    /// `session_id` or `x-session-id`.
+    pub session_id: Option<String>,
+    /// `user`: the end user, as the caller names them.
+    pub external_user: Option<String>,
+    /// Whether `X-OpenRouter-Metadata: enabled` asks for the routing report (contract 3.4).
+    pub wants_metadata: bool,
+}
+
+impl Call {
+    /// The bytes of the prompt, for the cheap estimate of its tokens: the messages or the prompt, and the tools.
+    pub fn prompt_bytes(&self) -> usize {
+        ["messages", "prompt", "tools"].iter().filter_map(|name| self.body.given(name)).map(|raw| raw.as_bytes().len()).sum()
+    }
+
+    /// Whether the request gives `parameter` a value.
+    pub fn uses(&self, parameter: &str) -> bool {
+        self.body.given(parameter).is_some()
+    }
+}

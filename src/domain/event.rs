@@ -1,0 +1,151 @@
+//! What a model answers, in chat form: the one shape that wires produce and skins render.
+//!
+//! A whole answer is a [`Reply`]; a streamed one is a sequence of [`Event`]s whose [`Choice`]s
+//! carry pieces of the same fields. Text stays in its JSON literal (see [`JsonText`]).
+
+use super::json::{JsonText, Raw};
+use super::usage::Tokens;
+
+/// A complete answer.
+#[derive(Clone, Debug, Default)]
+pub struct Reply {
+    /// The choices, in order of index.
+    pub choices: Vec<Choice>,
+    /// What the provider says was used; `None` when it is silent.
+    pub usage: Option<Tokens>,
+    /// Facts about the answer as a whole.
+    pub about: About,
+}
+
+/// One step of a streamed answer.
+#[derive(Clone, Debug)]
+pub enum Event {
+    /// More of one choice.
+    Choice(Choice),
+    /// The provider's count, replacing any earlier one.
+    Usage(Tokens),
+    /// Facts about the answer as a whole, as soon as they are known.
+    About(About),
+}
+
+/// Facts that the provider states once for the whole answer.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct About {
+    /// The provider's own id of the answer.
+    pub upstream_id: Option<String>,
+    /// OpenAI's `system_fingerprint`.
+    pub system_fingerprint: Option<String>,
+    /// The tier that served it, as the provider names it.
+    pub service_tier: Option<String>,
+}
+
+/// One choice of an answer, or a piece of it.
+#[derive(Clone, Debug, Default)]
+pub struct Choice {
+    /// Position among the choices, from 0.
+    pub index: u32,
+    /// The message, or the piece of it that this event adds.
+    pub message: Message,
+    /// Why the choice ended, once it has.
+    pub finish: Option<Finish>,
+    /// Token log-probabilities in OpenAI's shape.
+    pub logprobs: Option<Raw>,
+}
+
+/// A message of the assistant, or a piece of one. Absent fields were not sent.
+#[derive(Clone, Debug, Default)]
+pub struct Message {
+    /// Visible text.
+    pub content: Option<JsonText>,
+    /// A refusal in words.
+    pub refusal: Option<JsonText>,
+    /// Reasoning as plain text.
+    pub reasoning: Option<JsonText>,
+    /// A JSON array of reasoning blocks with signatures (contract 3.5).
+    pub reasoning_details: Option<Raw>,
+    /// Calls of the client's tools.
+    pub tool_calls: Vec<ToolCall>,
+    /// A JSON array of citations and files (contract 3.6).
+    pub annotations: Option<Raw>,
+    /// A JSON array of generated images (contract 3.7).
+    pub images: Option<Raw>,
+    /// Generated audio (contract 3.7).
+    pub audio: Option<Raw>,
+}
+
+/// A call of a tool, or a piece of one: id and name come once, arguments in fragments.
+#[derive(Clone, Debug, Default)]
+pub struct ToolCall {
+    /// Position among the calls of the message, from 0.
+    pub index: u32,
+    /// The call's id, which its result must repeat.
+    pub id: Option<JsonText>,
+    /// The function's name.
+    pub name: Option<JsonText>,
+    /// The arguments, JSON inside a string, or the next fragment of them.
+    pub arguments: Option<JsonText>,
+}
+
+/// Why a choice ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Finish {
+    /// The reason in the contract's vocabulary (3.2).
+    pub reason: FinishReason,
+    /// The provider's own word.
+    pub native: String,
+}
+
+/// The contract's finish reasons (3.2).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FinishReason {
+    /// The model was done or met a stop sequence.
+    Stop,
+    /// The limit of tokens was reached.
+    Length,
+    /// The model calls tools.
+    ToolCalls,
+    /// The provider withheld the answer.
+    ContentFilter,
+    /// The provider failed after work began.
+    Error,
+}
+
+impl FinishReason {
+    /// The contract's word.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            FinishReason::Stop => "stop",
+            FinishReason::Length => "length",
+            FinishReason::ToolCalls => "tool_calls",
+            FinishReason::ContentFilter => "content_filter",
+            FinishReason::Error => "error",
+        }
+    }
+}
+
+impl Message {
+    /// Whether nothing in it would reach a person or a program.
+    pub fn is_empty(&self) -> bool {
+        let blank = |text: &Option<JsonText>| text.as_ref().is_none_or(JsonText::is_empty);
+        blank(&self.content)
+            && blank(&self.refusal)
+            && blank(&self.reasoning)
+            && self.tool_calls.is_empty()
+            && [&self.reasoning_details, &self.annotations, &self.images, &self.audio].iter().all(|part| part.is_none())
+    }
+}
+
+impl Event {
+    /// Whether this event is worth committing to: content, reasoning, a tool call or a finish
+    /// reason. Before it, a failure may still go to another endpoint.
+    pub fn commits(&self) -> bool {
+        matches!(self, Event::Choice(choice) if choice.finish.is_some() || !choice.message.is_empty())
+    }
+}
+
+impl Reply {
+    /// Whether the answer has anything to say (contract 6.8: an empty answer fails over).
+    pub fn is_empty(&self) -> bool {
+        self.choices.iter().all(|choice| choice.message.is_empty() && choice.finish.is_none())
+    }
+}

@@ -1,0 +1,143 @@
+//! The record of one run: what the ledger stores and `GET /generation` shows (contract 14, 15.10).
+
+use serde::{Deserialize, Serialize};
+
+use super::ids::{AccountId, EndpointTag, GenerationId, KeyHash, ModelId, ProviderSlug};
+use super::money::Nanos;
+use super::usage::Usage;
+
+/// One run as the client saw it, with its attempts and its charge.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Generation {
+    /// The id the client was given; settling the same id twice charges once.
+    pub id: GenerationId,
+    /// When the run began, Unix milliseconds.
+    pub created_at: i64,
+    /// Who pays.
+    pub account: AccountId,
+    /// The key that called.
+    #[serde(with = "key_hash_hex")]
+    pub key: KeyHash,
+    /// The endpoint that answered; `None` when none did.
+    pub served: Option<Served>,
+    /// The slug as requested.
+    pub requested_model: String,
+    /// `completions` for chat and text alike (contract 14.1 `api_type`).
+    pub api_type: String,
+    /// Whether the answer was streamed.
+    pub streamed: bool,
+    /// Whether the caller left before the end.
+    pub cancelled: bool,
+    /// The first choice's finish reason, in the contract's vocabulary.
+    pub finish_reason: Option<String>,
+    /// The provider's own word for it.
+    pub native_finish_reason: Option<String>,
+    /// Milliseconds from the start to the first token.
+    pub latency_ms: Option<i64>,
+    /// Milliseconds from the first token to the last.
+    pub generation_ms: Option<i64>,
+    /// What was used; `None` when nothing was.
+    pub usage: Option<Usage>,
+    /// What is charged.
+    pub charge: Charge,
+    /// Every try, in order.
+    pub attempts: Vec<Attempt>,
+    /// Who called, as far as the request said.
+    pub referer: Option<String>,
+    /// The application's name.
+    pub title: Option<String>,
+    /// The caller's user agent.
+    pub user_agent: Option<String>,
+    /// The session the run belongs to.
+    pub session_id: Option<String>,
+    /// The end user as the caller names them.
+    pub external_user: Option<String>,
+}
+
+/// The endpoint that answered.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Served {
+    /// The concrete model.
+    pub model: ModelId,
+    /// The provider's slug: whose payable account is credited.
+    pub provider: ProviderSlug,
+    /// The provider's display name.
+    pub provider_name: String,
+    /// The endpoint's tag.
+    pub endpoint: EndpointTag,
+    /// The provider's id of the answer.
+    pub upstream_id: Option<String>,
+    /// The tier that served it.
+    pub service_tier: Option<String>,
+}
+
+/// What a run costs and why.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Charge {
+    /// Before discounts.
+    #[serde(with = "nanos_integer")]
+    pub gross: Nanos,
+    /// Taken off the gross.
+    #[serde(with = "nanos_integer")]
+    pub discount: Nanos,
+    /// What the account pays: gross − discount.
+    #[serde(with = "nanos_integer")]
+    pub net: Nanos,
+    /// The part of the gross that the prompt costs.
+    #[serde(with = "nanos_integer")]
+    pub prompt_part: Nanos,
+    /// The unit prices that were applied: a JSON object of decimal strings.
+    pub prices: Option<String>,
+    /// Where the prices come from: `models.dev`, `config`, …
+    pub price_source: Option<String>,
+    /// True when zero-completion insurance made the run free (contract 15.3).
+    pub insured: bool,
+}
+
+/// One try at one endpoint (contract 14.1 `provider_responses`).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Attempt {
+    /// The provider's display name.
+    pub provider_name: String,
+    /// The endpoint's tag.
+    pub endpoint: EndpointTag,
+    /// The model that was tried.
+    pub model: ModelId,
+    /// The upstream's HTTP status; `None` when none arrived.
+    pub status: Option<u16>,
+    /// What went wrong, one of [`crate::attempt::failure`]'s words; `None` for the attempt that answered.
+    pub failure: Option<String>,
+    /// Milliseconds until the attempt was decided.
+    pub latency_ms: i64,
+}
+
+mod key_hash_hex {
+    use serde::de::Error as _;
+    use serde::{Deserialize, Deserializer, Serializer};
+
+    use super::KeyHash;
+
+    pub(super) fn serialize<S: Serializer>(hash: &KeyHash, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(hash)
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<KeyHash, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        KeyHash::from_hex(&text).ok_or_else(|| D::Error::custom("not a key hash"))
+    }
+}
+
+/// Amounts inside a stored record are integers, so that a spooled record replays exactly.
+mod nanos_integer {
+    use serde::{Deserialize, Deserializer, Serializer};
+
+    use super::Nanos;
+
+    pub(super) fn serialize<S: Serializer>(amount: &Nanos, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_i64(amount.0)
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Nanos, D::Error> {
+        i64::deserialize(deserializer).map(Nanos)
+    }
+}

@@ -1,0 +1,126 @@
+//! Names of things: generations, keys, accounts, models, providers, endpoints.
+
+use std::fmt;
+use std::sync::Arc;
+
+use rand::RngExt as _;
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+/// Characters of the random part of an id (contract 1.7: `gen-<unix s>-<20 alnum>`).
+const ALPHABET: &[u8; 62] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789";
+
+macro_rules! text_id {
+    ($(#[$doc:meta])* $name:ident) => {
+        $(#[$doc])*
+        #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+        #[serde(transparent)]
+        pub struct $name(Arc<str>);
+
+        impl $name {
+            /// The name as text.
+            pub fn as_str(&self) -> &str {
+                &self.0
+            }
+        }
+
+        impl From<&str> for $name {
+            fn from(text: &str) -> Self {
+                $name(Arc::from(text))
+            }
+        }
+
+        impl From<String> for $name {
+            fn from(text: String) -> Self {
+                $name(Arc::from(text))
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(&self.0)
+            }
+        }
+    };
+}
+
+text_id! {
+    /// A run as the client sees it: `gen-<unix seconds>-<20 alphanumerics>`.
+    GenerationId
+}
+text_id! {
+    /// An account that pays: `user_<27 alphanumerics>`.
+    AccountId
+}
+text_id! {
+    /// A model: `author/slug`, with its static variant where it has one (`author/slug:free`).
+    ModelId
+}
+text_id! {
+    /// A provider's slug, such as `together`.
+    ProviderSlug
+}
+text_id! {
+    /// One model at one provider: `provider[/variant][/quantization]`, unique within the model.
+    EndpointTag
+}
+
+impl GenerationId {
+    /// A fresh id for a run that begins at `unix_ms`.
+    pub fn new(unix_ms: i64) -> Self {
+        GenerationId(format!("gen-{}-{}", unix_ms / 1_000, random_text(20)).into())
+    }
+}
+
+impl AccountId {
+    /// A fresh account id.
+    pub fn random() -> Self {
+        AccountId(format!("user_{}", random_text(27)).into())
+    }
+}
+
+/// The SHA-256 of a whole key string: the only form in which a key is stored or cached.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct KeyHash([u8; 32]);
+
+impl KeyHash {
+    /// Hashes a key as the client sent it.
+    pub fn of(key: &str) -> Self {
+        KeyHash(Sha256::digest(key.as_bytes()).into())
+    }
+
+    /// Reads the 64 hexadecimal digits that the contract (1.3) calls `hash`.
+    pub fn from_hex(text: &str) -> Option<Self> {
+        let mut bytes = [0; 32];
+        hex::decode_to_slice(text, &mut bytes).ok()?;
+        Some(KeyHash(bytes))
+    }
+
+    /// The hash as bytes.
+    pub fn as_bytes(&self) -> &[u8; 32] {
+        &self.0
+    }
+
+    /// 64 lowercase hexadecimal digits.
+    pub fn to_hex(&self) -> String {
+        hex::encode(self.0)
+    }
+}
+
+impl fmt::Display for KeyHash {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.to_hex())
+    }
+}
+
+impl fmt::Debug for KeyHash {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "KeyHash({})", self.to_hex())
+    }
+}
+
+/// `length` random letters and digits.
+pub fn random_text(length: usize) -> String {
+    let mut rng = rand::rng();
+    (0..length).map(|_| char::from(ALPHABET[rng.random_range(0..ALPHABET.len())])).collect()
+}

@@ -1,0 +1,374 @@
+//! JSON kept as the bytes it arrived in.
+//!
+//! The hot path never builds a tree: an object is read one level deep ([`JsonObject`]), everything
+//! below stays a slice of the original buffer ([`Raw`], [`JsonText`]) and is spliced into the output.
+
+use std::borrow::Cow;
+use std::fmt;
+
+use bytes::Bytes;
+use memchr::memchr2;
+use serde::de::{DeserializeOwned, MapAccess, Visitor};
+use serde::{Deserialize, Deserializer};
+use serde_json::value::RawValue;
+
+/// Arrays and objects may be nested this deep, no deeper; what serde_json allows typed values too.
+pub const MAX_DEPTH: usize = 128;
+
+/// One valid JSON value, unparsed. Cloning shares the buffer.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Raw(Bytes);
+
+/// One valid JSON string literal, with its quotes and escapes. Cloning shares the buffer.
+///
+/// Text passes from provider to client without being unescaped and escaped again.
+#[derive(Clone, PartialEq, Eq)]
+pub struct JsonText(Bytes);
+
+/// A JSON object read one level deep, over the buffer it came in.
+#[derive(Clone, Debug)]
+pub struct JsonObject {
+    bytes: Bytes,
+    fields: Vec<Field>,
+}
+
+#[derive(Clone, Debug)]
+struct Field {
+    name: Box<str>,
+    value: Raw,
+}
+
+/// Why bytes are not the JSON that was expected; positions count from 1.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum JsonError {
+    /// Not JSON at all.
+    #[error("invalid JSON at line {line}, column {column}: {reason}")]
+    Syntax {
+        /// Line of the first wrong byte.
+        line: usize,
+        /// Column of the first wrong byte.
+        column: usize,
+        /// What the parser expected.
+        reason: String,
+    },
+    /// JSON, but not an object.
+    #[error("the body must be a JSON object")]
+    NotAnObject,
+    /// Arrays and objects nested deeper than [`MAX_DEPTH`].
+    #[error("nesting deeper than {MAX_DEPTH} levels")]
+    TooDeep,
+}
+
+impl Raw {
+    /// Parses the value as `T`.
+    pub fn parse<T: DeserializeOwned>(&self) -> Result<T, serde_json::Error> {
+        serde_json::from_slice(&self.0)
+    }
+
+    /// The value's bytes.
+    pub fn as_bytes(&self) -> &[u8] {
+        &self.0
+    }
+
+    /// The value as text.
+    pub fn as_str(&self) -> &str {
+        // Every constructor checked that this is UTF-8; the empty string is never reached.
+        std::str::from_utf8(&self.0).unwrap_or_default()
+    }
+
+    /// Whether the value is `null`.
+    pub fn is_null(&self) -> bool {
+        &self.0[..] == b"null"
+    }
+
+    /// Serialises a value that is already in memory.
+    pub fn of<T: serde::Serialize + ?Sized>(value: &T) -> Result<Self, serde_json::Error> {
+        Ok(Raw(serde_json::to_vec(value)?.into()))
+    }
+
+    /// Keeps `value`, a part of `buffer` that serde_json has checked, without copying it.
+    pub fn slice(buffer: &Bytes, value: &RawValue) -> Self {
+        Raw(subslice(buffer, value.get()))
+    }
+}
+
+impl JsonText {
+    /// Escapes plain text.
+    pub fn of(text: &str) -> Self {
+        let mut literal = Vec::with_capacity(text.len() + 2);
+        write_string(&mut literal, text);
+        JsonText(literal.into())
+    }
+
+    /// Keeps `value` when it is a string literal, without copying it.
+    pub fn slice(buffer: &Bytes, value: &RawValue) -> Option<Self> {
+        value.get().starts_with('"').then(|| JsonText(subslice(buffer, value.get())))
+    }
+
+    /// The literal, quotes included.
+    pub fn as_bytes(&self) -> &[u8] {
+        &self.0
+    }
+
+    /// Whether it is `""`.
+    pub fn is_empty(&self) -> bool {
+        self.0.len() <= 2
+    }
+
+    /// The length of the literal between its quotes, in bytes: a cheap measure of the text's length.
+    pub fn len(&self) -> usize {
+        self.0.len().saturating_sub(2)
+    }
+
+    /// The text without escapes.
+    pub fn to_text(&self) -> String {
+        serde_json::from_slice(&self.0).unwrap_or_default()
+    }
+}
+
+impl fmt::Debug for Raw {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Raw({} bytes)", self.0.len())
+    }
+}
+
+impl fmt::Debug for JsonText {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "JsonText({} bytes)", self.0.len())
+    }
+}
+
+impl JsonObject {
+    /// Reads one level. The whole text is checked to be JSON, nested at most [`MAX_DEPTH`] deep.
+    pub fn parse(bytes: Bytes) -> Result<Self, JsonError> {
+        check_depth(&bytes)?;
+        let Shallow(entries) = serde_json::from_slice(&bytes).map_err(|error| describe(&bytes, &error))?;
+        let fields = entries
+            .into_iter()
+            .map(|(name, value)| Field { name: name.into(), value: Raw::slice(&bytes, value) })
+            .collect();
+        Ok(JsonObject { bytes, fields })
+    }
+
+    /// The value of `name`; the last one when it is repeated, as JSON parsers commonly do.
+    pub fn get(&self, name: &str) -> Option<&Raw> {
+        self.fields.iter().rev().find(|field| &*field.name == name).map(|field| &field.value)
+    }
+
+    /// The value of `name`, unless it is absent or `null`.
+    pub fn given(&self, name: &str) -> Option<&Raw> {
+        self.get(name).filter(|value| !value.is_null())
+    }
+
+    /// The fields in the order written.
+    pub fn fields(&self) -> impl Iterator<Item = (&str, &Raw)> {
+        self.fields.iter().map(|field| (&*field.name, &field.value))
+    }
+
+    /// The text as it arrived.
+    pub fn bytes(&self) -> &Bytes {
+        &self.bytes
+    }
+
+    /// Starts a new object with the fields that `keep` accepts, their bytes unchanged.
+    pub fn splice(&self, keep: impl Fn(&str) -> bool) -> ObjectWriter {
+        let mut object = ObjectWriter::with_capacity(self.bytes.len() + 128);
+        for field in self.fields.iter().filter(|field| keep(&field.name)) {
+            object.raw(&field.name, field.value.as_bytes());
+        }
+        object
+    }
+}
+
+/// Writes one JSON object field by field into a buffer.
+#[derive(Debug)]
+pub struct ObjectWriter {
+    out: Vec<u8>,
+}
+
+impl ObjectWriter {
+    /// An empty object with room for `capacity` bytes.
+    pub fn with_capacity(capacity: usize) -> Self {
+        let mut out = Vec::with_capacity(capacity);
+        out.push(b'{');
+        ObjectWriter { out }
+    }
+
+    /// Adds a field whose value is already JSON.
+    pub fn raw(&mut self, name: &str, value: &[u8]) -> &mut Self {
+        if self.out.len() > 1 {
+            self.out.push(b',');
+        }
+        write_string(&mut self.out, name);
+        self.out.push(b':');
+        self.out.extend_from_slice(value);
+        self
+    }
+
+    /// Adds a field with a string value.
+    pub fn text(&mut self, name: &str, value: &str) -> &mut Self {
+        self.raw(name, JsonText::of(value).as_bytes())
+    }
+
+    /// The finished object.
+    pub fn finish(mut self) -> Bytes {
+        self.out.push(b'}');
+        self.out.into()
+    }
+}
+
+/// Appends `text` as a JSON string literal.
+pub fn write_string(out: &mut Vec<u8>, text: &str) {
+    out.push(b'"');
+    let mut plain_from = 0;
+    for (at, byte) in text.bytes().enumerate() {
+        let escape: &[u8] = match byte {
+            b'"' => b"\\\"",
+            b'\\' => b"\\\\",
+            b'\n' => b"\\n",
+            b'\r' => b"\\r",
+            b'\t' => b"\\t",
+            0..=0x1f => &[],
+            _ => continue,
+        };
+        out.extend_from_slice(&text.as_bytes()[plain_from..at]);
+        if escape.is_empty() {
+            out.extend_from_slice(format!("\\u{byte:04x}").as_bytes());
+        } else {
+            out.extend_from_slice(escape);
+        }
+        plain_from = at + 1;
+    }
+    out.extend_from_slice(&text.as_bytes()[plain_from..]);
+    out.push(b'"');
+}
+
+/// `part`, a slice of `whole`, as a shared slice of its buffer.
+fn subslice(whole: &Bytes, part: &str) -> Bytes {
+    let start = (part.as_ptr() as usize).wrapping_sub(whole.as_ptr() as usize);
+    let end = start.wrapping_add(part.len());
+    if start <= end && end <= whole.len() { whole.slice(start..end) } else { Bytes::copy_from_slice(part.as_bytes()) }
+}
+
+/// Counts brackets outside strings. Strings, the bulk of a prompt, are skipped by vectorised search.
+fn check_depth(bytes: &[u8]) -> Result<(), JsonError> {
+    let mut depth = 0_usize;
+    let mut at = 0;
+    while let Some(&byte) = bytes.get(at) {
+        match byte {
+            b'"' => at = end_of_string(bytes, at + 1),
+            b'{' | b'[' => depth += 1,
+            b'}' | b']' => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+        if depth > MAX_DEPTH {
+            return Err(JsonError::TooDeep);
+        }
+        at += 1;
+    }
+    Ok(())
+}
+
+/// The index of the quote that ends the string beginning at `at`, or the end of the text.
+fn end_of_string(bytes: &[u8], mut at: usize) -> usize {
+    while let Some(found) = bytes.get(at..).and_then(|rest| memchr2(b'"', b'\\', rest)) {
+        at += found;
+        if bytes[at] == b'"' {
+            return at;
+        }
+        at += 2;
+    }
+    bytes.len()
+}
+
+fn describe(bytes: &[u8], error: &serde_json::Error) -> JsonError {
+    let first = bytes.iter().find(|byte| !byte.is_ascii_whitespace());
+    if error.is_data() && first.is_some_and(|byte| *byte != b'{') {
+        return JsonError::NotAnObject;
+    }
+    let text = error.to_string();
+    let reason = text.split(" at line ").next().unwrap_or(&text).to_owned();
+    JsonError::Syntax { line: error.line(), column: error.column(), reason }
+}
+
+struct Shallow<'a>(Vec<(Cow<'a, str>, &'a RawValue)>);
+
+impl<'de> Deserialize<'de> for Shallow<'de> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_map(ShallowVisitor)
+    }
+}
+
+struct ShallowVisitor;
+
+impl<'de> Visitor<'de> for ShallowVisitor {
+    type Value = Shallow<'de>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a JSON object")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+        let mut fields = Vec::with_capacity(16);
+        while let Some(BorrowedName(name)) = map.next_key()? {
+            fields.push((name, map.next_value()?));
+        }
+        Ok(Shallow(fields))
+    }
+}
+
+/// A name that borrows when it has no escapes, which `Cow`'s own implementation never does.
+#[derive(Deserialize)]
+#[serde(transparent)]
+struct BorrowedName<'a>(#[serde(borrow)] Cow<'a, str>);
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn parse(text: &str) -> Result<JsonObject, JsonError> {
+        JsonObject::parse(Bytes::copy_from_slice(text.as_bytes()))
+    }
+
+    #[test]
+    fn keeps_unknown_fields_and_replaces_some() {
+        let object = parse(r#" {"model":"a", "x": {"deep":[1, 2]} ,"model":"b","nul":null} "#).unwrap();
+        assert_eq!(object.get("model").map(Raw::as_str), Some("\"b\""));
+        assert!(object.given("nul").is_none());
+        let mut spliced = object.splice(|name| name != "model");
+        spliced.text("model", "c\"d");
+        assert_eq!(spliced.finish(), r#"{"x":{"deep":[1, 2]},"nul":null,"model":"c\"d"}"#);
+    }
+
+    #[test]
+    fn names_the_place_of_an_error() {
+        let check = |text: &str, expect: &str| assert_eq!(parse(text).unwrap_err().to_string(), expect);
+        check("[1]", "the body must be a JSON object");
+        check("", "invalid JSON at line 1, column 0: EOF while parsing a value");
+        check("{\n  \"a\": }", "invalid JSON at line 2, column 8: expected value");
+        check("{} x", "invalid JSON at line 1, column 4: trailing characters");
+    }
+
+    #[test]
+    fn refuses_deep_nesting_but_not_brackets_in_strings() {
+        let nested = |depth: usize| format!("{{\"a\":{}{}}}", "[".repeat(depth), "]".repeat(depth));
+        assert!(parse(&nested(MAX_DEPTH - 1)).is_ok());
+        assert_eq!(parse(&nested(MAX_DEPTH)).unwrap_err(), JsonError::TooDeep);
+        assert!(parse(&format!("{{\"a\":\"{}\\\"[\"}}", "[".repeat(500))).is_ok());
+    }
+
+    proptest! {
+        #[test]
+        fn escapes_like_serde(text in any::<String>()) {
+            let literal = JsonText::of(&text);
+            prop_assert_eq!(literal.to_text(), text);
+        }
+
+        #[test]
+        fn never_panics(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
+            let _ = JsonObject::parse(bytes.into());
+        }
+    }
+}

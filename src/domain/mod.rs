@@ -1,0 +1,12 @@
+//! The values that travel through the gateway. Values only: no I/O, no clock, no async.
+//! Depends on nothing else in the crate; everything else may depend on it.
+
+pub mod call;
+pub mod event;
+pub mod generation;
+pub mod ids;
+pub mod json;
+pub mod money;
+pub mod principal;
+pub mod secret;
+pub mod usage;

@@ -1,0 +1,61 @@
+//! What a run used, in the units that are priced.
+
+use serde::{Deserialize, Serialize};
+
+/// Counts of priced units. Token classes overlap as providers report them: `cached`,
+/// `cache_write_5m`, `cache_write_1h` and `audio_in` are parts of `prompt`; `reasoning`,
+/// `audio_out` and `image_out` are parts of `completion`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Tokens {
+    /// All input tokens.
+    pub prompt: u64,
+    /// All output tokens.
+    pub completion: u64,
+    /// Input tokens read from the provider's prompt cache.
+    pub cached: u64,
+    /// Input tokens written to a cache that lives five minutes.
+    pub cache_write_5m: u64,
+    /// Input tokens written to a cache that lives one hour.
+    pub cache_write_1h: u64,
+    /// Output tokens spent on reasoning.
+    pub reasoning: u64,
+    /// Input tokens that were audio.
+    pub audio_in: u64,
+    /// Output tokens that were audio.
+    pub audio_out: u64,
+    /// Output tokens that were images.
+    pub image_out: u64,
+    /// Images in the prompt that are priced apiece.
+    pub images: u64,
+    /// Web searches that the provider ran.
+    pub web_searches: u64,
+}
+
+impl Tokens {
+    /// Input and output together.
+    pub fn total(&self) -> u64 {
+        self.prompt.saturating_add(self.completion)
+    }
+}
+
+/// Who counted, so that an estimate is never mistaken for the provider's word.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum UsageSource {
+    /// The provider reported the counts.
+    Reported,
+    /// The provider was silent; the gateway counted what it saw.
+    Estimated,
+    /// The provider reported counts that could not be right; they were corrected.
+    Clamped,
+}
+
+/// The usage of one run and where it comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Usage {
+    /// The counts that are charged.
+    pub tokens: Tokens,
+    /// Who counted them.
+    pub source: UsageSource,
+}
