@@ -1,6 +1,7 @@
 //! The catalogue as requests see it: immutable, looked up by id, swapped whole.
 
 use std::collections::HashMap;
+use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -63,7 +64,7 @@ pub struct Model {
     pub reasoning: Option<Reasoning>,
     /// Who serves it, enabled endpoints only, in the catalogue's order.
     pub endpoints: Vec<Arc<Endpoint>>,
-    /// Who could serve it if their key were set.
+    /// Who could serve it but for what [`Endpoint::lacks`] says.
     pub disabled: Vec<Arc<Endpoint>>,
 }
 
@@ -120,6 +121,26 @@ pub struct Endpoint {
     pub data_policy: DataPolicy,
     /// Announced for removal.
     pub deprecated: bool,
+    /// What keeps it from being used; `None` when it is enabled.
+    pub lacks: Option<Lack>,
+}
+
+/// What keeps an endpoint from being used.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Lack {
+    /// An environment variable that is not set.
+    Variable(String),
+    /// A protocol, or a part of one, that this build does not speak.
+    Wire(String),
+}
+
+impl fmt::Display for Lack {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Lack::Variable(name) => write!(f, "{name} is not set"),
+            Lack::Wire(name) => write!(f, "this build does not speak `{name}`"),
+        }
+    }
 }
 
 /// What a wire needs to know of an endpoint: no plan, no owner, no price.
@@ -266,7 +287,70 @@ pub struct Tier {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Schedule {
     /// Half-open ranges of minutes since midnight UTC; a range may wrap around midnight.
-    pub off_peak: Vec<(u16, u16)>,
+    pub hours: Vec<(u16, u16)>,
+    /// Whether they hold from Monday to Friday only.
+    pub weekdays_only: bool,
     /// The multiplier inside them, in parts per million.
     pub multiplier_ppm: i64,
+}
+
+impl Schedule {
+    /// A multiplier that changes nothing, in parts per million.
+    pub const WHOLE: i64 = 1_000_000;
+
+    /// The multiplier at a moment, Unix milliseconds, in parts per million.
+    pub fn multiplier_at(&self, unix_ms: i64) -> i64 {
+        let minutes = unix_ms.div_euclid(60_000);
+        let minute = minutes.rem_euclid(1_440);
+        // 1 January 1970 was a Thursday; Monday is 0.
+        let weekday = (minutes.div_euclid(1_440) + 3).rem_euclid(7);
+        let inside = |&(from, until): &(u16, u16)| {
+            let (from, until) = (i64::from(from), i64::from(until));
+            if from <= until {
+                (from..until).contains(&minute)
+            } else {
+                minute >= from || minute < until
+            }
+        };
+        let holds = !(self.weekdays_only && weekday >= 5) && self.hours.iter().any(inside);
+        if holds {
+            self.multiplier_ppm
+        } else {
+            Self::WHOLE
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_schedule_holds_in_its_hours_and_on_its_days() {
+        let night = Schedule {
+            hours: vec![(840, 0)],
+            weekdays_only: false,
+            multiplier_ppm: 500_000,
+        };
+        let peak = Schedule {
+            hours: vec![(60, 240), (360, 600)],
+            weekdays_only: true,
+            multiplier_ppm: 2_000_000,
+        };
+        let at = |day: i64, minute: i64| (day * 1_440 + minute) * 60_000;
+        let (thursday, saturday, monday) = (0, 2, 4);
+        for (schedule, moment, expect) in [
+            (&night, at(thursday, 839), Schedule::WHOLE),
+            (&night, at(thursday, 840), 500_000),
+            (&night, at(saturday, 1_439), 500_000),
+            (&night, at(saturday, 0), Schedule::WHOLE),
+            (&peak, at(thursday, 60), 2_000_000),
+            (&peak, at(thursday, 240), Schedule::WHOLE),
+            (&peak, at(saturday, 60), Schedule::WHOLE),
+            (&peak, at(monday, 599), 2_000_000),
+            (&peak, at(-3, 60), 2_000_000),
+        ] {
+            assert_eq!(schedule.multiplier_at(moment), expect, "{moment}");
+        }
+    }
 }

@@ -22,6 +22,31 @@ pub enum WireName {
     Unspoken,
 }
 
+impl WireName {
+    /// The protocol a catalogue or configuration names; `None` for a name nobody has.
+    pub fn named(name: &str) -> Option<Self> {
+        match name {
+            "openai" => Some(WireName::Openai),
+            name if Self::ALL.contains(&name) => Some(WireName::Unspoken),
+            _ => None,
+        }
+    }
+
+    /// Every name that a catalogue may use.
+    pub const ALL: [&'static str; 10] = [
+        "openai",
+        "anthropic",
+        "gemini",
+        "vertex",
+        "vertex-anthropic",
+        "bedrock",
+        "azure",
+        "cohere",
+        "watsonx",
+        "replicate",
+    ];
+}
+
 /// One protocol: values to bytes and bytes to values.
 pub trait Wire: Send + Sync {
     /// The HTTP request for a call at an endpoint. Authentication is added by the sender.
