@@ -5,5 +5,8 @@
 
 pub mod domain;
 
+pub mod config;
+pub mod echo;
+
 pub mod catalog;
 pub mod wire;

@@ -1,0 +1,270 @@
+//! Configuration in two stages: what was written (`RawConfig`: file, environment, flags) becomes what is true
+//! ([`Config`]), or one report of everything that is wrong with it.
+//!
+//! Defaults stand here and nowhere else; `config/turnpike.toml` shows them, and a test holds the two equal.
+//! Reads files and variables; opens no socket and no database.
+
+mod problem;
+mod raw;
+mod setting;
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use crate::catalog::snapshot::Timeouts;
+use crate::domain::money::Nanos;
+use crate::domain::secret::Secret;
+
+pub use problem::{Problem, Problems};
+use raw::RawConfig;
+pub use raw::Sources;
+use setting::Size;
+
+/// Everything an operator can decide, checked.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// The address to listen on; port 0 lets the system choose.
+    pub listen: SocketAddr,
+    /// Where the embedded database and the spool live.
+    pub data_dir: PathBuf,
+    /// How clients reach this server, when it is not by the address it listens on.
+    pub public_url: Option<PublicUrl>,
+    /// A directory of catalogue files laid over the built-in ones.
+    pub catalog_dir: Option<PathBuf>,
+    /// The model of a request that names none.
+    pub default_model: Option<String>,
+    /// Where the ledger and the keys are stored.
+    pub database: DatabaseConfig,
+    /// What is logged, and how.
+    pub log: LogConfig,
+    /// The HTTP server.
+    pub http: HttpConfig,
+    /// How long to wait for a provider that says nothing else of itself.
+    pub timeouts: Timeouts,
+    /// Holds, leases and settlement.
+    pub ledger: LedgerConfig,
+    /// Limits on models that cost nothing.
+    pub free_models: FreeModelConfig,
+    /// Providers that are added or overridden.
+    pub providers: Vec<toml::Table>,
+}
+
+/// Where the ledger and the keys are stored.
+#[derive(Clone, Debug)]
+pub struct DatabaseConfig {
+    /// A Postgres server; without one, SQLite under the data directory.
+    pub url: Option<Secret>,
+    /// The most connections this process keeps to it.
+    pub pool_size: u32,
+}
+
+/// What is logged, and how.
+#[derive(Clone, Debug)]
+pub struct LogConfig {
+    /// For people or for machines.
+    pub format: LogFormat,
+    /// Which events.
+    pub level: LogFilter,
+}
+
+/// How a log line looks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LogFormat {
+    /// Pretty on a terminal, JSON otherwise.
+    Auto,
+    /// For people.
+    Pretty,
+    /// One JSON object a line.
+    Json,
+}
+
+/// A checked filter of `tracing`, such as `info,turnpike=debug`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LogFilter(String);
+
+impl LogFilter {
+    /// The filter as written.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+/// The origin clients use, such as `https://gateway.example`: no path, no trailing slash.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PublicUrl(String);
+
+impl PublicUrl {
+    /// The origin as text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+/// The HTTP server.
+#[derive(Clone, Debug)]
+pub struct HttpConfig {
+    /// The largest request body, in bytes.
+    pub body_limit: usize,
+    /// The largest request head, in bytes.
+    pub header_limit: usize,
+    /// How long a client may take to send a request's head.
+    pub header_timeout: Duration,
+    /// The most connections open at once; further ones wait.
+    pub max_connections: usize,
+    /// How long requests may still run after the order to stop.
+    pub drain_timeout: Duration,
+    /// The longest silence of a stream before a comment is sent to keep it open.
+    pub keep_alive: Duration,
+}
+
+/// Holds, leases and settlement.
+#[derive(Clone, Debug)]
+pub struct LedgerConfig {
+    /// The least credit borrowed for a key at a time.
+    pub lease: Nanos,
+    /// The most that is held for one request; `None` holds the most it can cost.
+    pub hold_cap: Option<Nanos>,
+    /// The most settlements in one transaction.
+    pub batch: usize,
+    /// The most settlements that wait for a transaction.
+    pub queue: usize,
+    /// The largest spool of settlements that the database could not take, in bytes.
+    pub spool_limit: usize,
+}
+
+/// Limits on models that cost nothing (contract 18.1).
+#[derive(Clone, Debug)]
+pub struct FreeModelConfig {
+    /// Requests a minute, per account.
+    pub per_minute: u32,
+    /// Requests a day for an account that has bought little.
+    pub per_day: u32,
+    /// Requests a day for one that has bought enough.
+    pub per_day_paid: u32,
+    /// How much is enough.
+    pub paid_from: Nanos,
+}
+
+impl Config {
+    /// Reads and checks everything that was written. Fails with every problem there is.
+    pub fn load(sources: &Sources) -> Result<Config, Problems> {
+        let mut raw = RawConfig::read(sources);
+        let config = Config::convert(&mut raw);
+        raw.finish()?;
+        Ok(config)
+    }
+
+    /// The file of the embedded database.
+    pub fn sqlite_file(&self) -> PathBuf {
+        self.data_dir.join("turnpike.db")
+    }
+
+    fn convert(raw: &mut RawConfig<'_>) -> Config {
+        Config {
+            listen: raw.value("listen", SocketAddr::from(([127, 0, 0, 1], 8080))),
+            data_dir: raw.value("data_dir", PathBuf::from("data")),
+            public_url: raw.value("public_url", None),
+            catalog_dir: raw.value("catalog_dir", None),
+            default_model: raw.value("default_model", None),
+            database: DatabaseConfig::convert(raw),
+            log: LogConfig {
+                format: raw.value("log.format", LogFormat::Auto),
+                level: raw.value("log.level", LogFilter("info".to_owned())),
+            },
+            http: HttpConfig::convert(raw),
+            timeouts: convert_timeouts(raw),
+            ledger: LedgerConfig::convert(raw),
+            free_models: FreeModelConfig::convert(raw),
+            providers: convert_providers(raw),
+        }
+    }
+}
+
+/// A provider's key variable may bear any name, ours included.
+fn convert_providers(raw: &mut RawConfig<'_>) -> Vec<toml::Table> {
+    let providers = raw.tables("providers");
+    for provider in &providers {
+        if let Some(name) = provider
+            .get("api_key")
+            .and_then(|key| key.get("env"))
+            .and_then(toml::Value::as_str)
+        {
+            raw.accept_variable(name);
+        }
+    }
+    providers
+}
+
+impl DatabaseConfig {
+    fn convert(raw: &mut RawConfig<'_>) -> Self {
+        DatabaseConfig {
+            url: raw
+                .value_or_variable::<Option<PostgresUrl>>("database.url", "DATABASE_URL", None)
+                .map(|url| url.0),
+            pool_size: raw.value("database.pool_size", 10),
+        }
+    }
+}
+
+impl HttpConfig {
+    fn convert(raw: &mut RawConfig<'_>) -> Self {
+        HttpConfig {
+            body_limit: raw.value("http.body_limit", Size(32_000_000)).0,
+            header_limit: raw.value("http.header_limit", Size(64 << 10)).0,
+            header_timeout: raw.value("http.header_timeout", Duration::from_secs(15)),
+            max_connections: raw.value("http.max_connections", 20_000),
+            drain_timeout: raw.value("http.drain_timeout", Duration::from_secs(30)),
+            keep_alive: raw.value("http.keep_alive", Duration::from_secs(10)),
+        }
+    }
+}
+
+impl LedgerConfig {
+    fn convert(raw: &mut RawConfig<'_>) -> Self {
+        LedgerConfig {
+            lease: raw.value("ledger.lease", Nanos::from_dollars(1)),
+            hold_cap: raw.value("ledger.hold_cap", None),
+            batch: raw.value("ledger.batch", 256),
+            queue: raw.value("ledger.queue", 4_096),
+            spool_limit: raw.value("ledger.spool_limit", Size(256_000_000)).0,
+        }
+    }
+}
+
+impl FreeModelConfig {
+    fn convert(raw: &mut RawConfig<'_>) -> Self {
+        FreeModelConfig {
+            per_minute: raw.value("free_models.per_minute", 20),
+            per_day: raw.value("free_models.per_day", 50),
+            per_day_paid: raw.value("free_models.per_day_paid", 1_000),
+            paid_from: raw.value("free_models.paid_from", Nanos::from_dollars(10)),
+        }
+    }
+}
+
+fn convert_timeouts(raw: &mut RawConfig<'_>) -> Timeouts {
+    let default = Timeouts::default();
+    Timeouts {
+        connect: raw.value("timeouts.connect", default.connect),
+        first_token: raw.value("timeouts.first_token", default.first_token),
+        idle: raw.value("timeouts.idle", default.idle),
+        total: raw.value("timeouts.total", default.total),
+    }
+}
+
+/// The address of a Postgres server. Holds a password, so it is never quoted.
+struct PostgresUrl(Secret);
+
+impl setting::Setting for PostgresUrl {
+    fn from_text(text: &str) -> Result<Self, String> {
+        let scheme = text.split_once("://").map(|(scheme, _)| scheme);
+        match scheme {
+            Some("postgres" | "postgresql") => Ok(PostgresUrl(Secret::new(text))),
+            _ => Err("expected postgres://USER:PASSWORD@HOST/DATABASE; leave it out for the embedded database".to_owned()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

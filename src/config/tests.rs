@@ -1,0 +1,163 @@
+//! What operators can write, and what they are told when it is wrong.
+
+use std::io::Write as _;
+
+use insta::assert_snapshot;
+
+use super::*;
+
+/// A configuration file and an environment; the file goes when this does.
+struct Written {
+    file: tempfile::NamedTempFile,
+    sources: Sources,
+}
+
+fn written(text: &str, env: &[(&str, &str)]) -> Written {
+    let mut file = tempfile::NamedTempFile::new().unwrap();
+    file.write_all(text.as_bytes()).unwrap();
+    let env = env
+        .iter()
+        .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
+        .collect();
+    let sources = Sources {
+        file: Some(file.path().to_owned()),
+        env,
+        ..Sources::default()
+    };
+    Written { file, sources }
+}
+
+impl Written {
+    fn load(&self) -> Config {
+        Config::load(&self.sources).unwrap()
+    }
+
+    /// The report, with the file under the name it usually has.
+    fn report(&self) -> String {
+        let report = Config::load(&self.sources).unwrap_err().to_string();
+        report.replace(&self.file.path().display().to_string(), "turnpike.toml")
+    }
+}
+
+#[test]
+fn every_problem_is_in_one_report_with_the_nearest_name() {
+    let text = r#"
+        lisen = "127.0.0.1:1"
+        drain_timeout = "10s"
+        http = { body_limit = "huge", keep_alive = 10, colour = "red" }
+        providers = "openai"
+        log = 3
+
+        [databse]
+        url = "x"
+        [database]
+        url = "mysql://root:hunter2@localhost/x"
+        pool_size = 0
+    "#;
+    let env = [
+        ("TURNPIKE_LISTEN", "eighty"),
+        ("TURNPIKE_DATADIR", "/x"),
+        ("TURNPIKE_PORT", "tcp://10.0.0.1:80"),
+        ("HOME", "/x"),
+    ];
+    assert_snapshot!(written(text, &env).report(), @r#"
+    12 problems in the configuration
+      TURNPIKE_LISTEN: listen: expected an address and a port such as 127.0.0.1:8080, found "eighty"
+      turnpike.toml: database.url: expected postgres://USER:PASSWORD@HOST/DATABASE; leave it out for the embedded database
+      turnpike.toml: database.pool_size: expected a whole number of at least 1, found "0"
+      turnpike.toml: http.body_limit: expected a size such as "64KiB" or "32MB", found "huge"
+      turnpike.toml: http.keep_alive: expected a time such as "250ms", "10s" or "5m", found "10"
+      turnpike.toml: providers: expected tables, each under [[providers]]
+      turnpike.toml: databse: no such key; did you mean `database`?
+      turnpike.toml: drain_timeout: no such key; did you mean `http.drain_timeout`?
+      turnpike.toml: http.colour: no such key
+      turnpike.toml: lisen: no such key; did you mean `listen`?
+      turnpike.toml: log: expected a section [log]
+      TURNPIKE_DATADIR: no such setting; did you mean `TURNPIKE_DATA_DIR`?
+    "#);
+}
+
+#[test]
+fn a_broken_file_is_named_with_the_place() {
+    assert_snapshot!(written("listen = \"127.0.0.1:1\"\nhttp = {", &[]).report(), @r"
+    1 problem in the configuration
+      turnpike.toml: not TOML at line 2, column 9: unclosed inline table, expected `}`
+    ");
+    let missing = Sources {
+        file: Some("/nonexistent/turnpike.toml".into()),
+        ..Sources::default()
+    };
+    assert_snapshot!(Config::load(&missing).unwrap_err().to_string(), @r"
+    1 problem in the configuration
+      /nonexistent/turnpike.toml: cannot be read: No such file or directory (os error 2)
+    ");
+}
+
+#[test]
+fn flags_count_more_than_variables_and_variables_more_than_the_file() {
+    let listen = |written: &Written| written.load().listen.port();
+    let mut written = written("listen = \"127.0.0.1:1\"", &[]);
+    assert_eq!(listen(&written), 1);
+    written
+        .sources
+        .env
+        .insert("TURNPIKE_LISTEN".to_owned(), String::new());
+    assert_eq!(listen(&written), 1, "an empty variable is an unset one");
+    written
+        .sources
+        .env
+        .insert("TURNPIKE_LISTEN".to_owned(), "127.0.0.1:2".to_owned());
+    assert_eq!(listen(&written), 2);
+    written
+        .sources
+        .flags
+        .insert("listen", "127.0.0.1:3".to_owned());
+    assert_eq!(listen(&written), 3);
+}
+
+#[test]
+fn the_database_password_is_never_shown() {
+    let config = written("", &[("DATABASE_URL", "postgres://me:hunter2@localhost/x")]).load();
+    assert!(config.database.url.is_some());
+    assert!(!format!("{config:?}").contains("hunter2"));
+}
+
+const SHOWN: &str = include_str!("../../config/turnpike.toml");
+
+/// `#key = value` is a default, `# Words` is prose.
+fn with_defaults_enabled() -> String {
+    let enabled = |line: &str| match line.strip_prefix('#') {
+        Some(rest) if rest.starts_with(|first: char| first.is_ascii_lowercase()) => rest.to_owned(),
+        _ => line.to_owned(),
+    };
+    SHOWN.lines().map(enabled).collect::<Vec<_>>().join("\n")
+}
+
+#[test]
+fn the_shown_file_holds_every_key_with_its_default() {
+    let silent = written("", &[]).load();
+    let as_written = written(SHOWN, &[]).load();
+    let enabled = written(&with_defaults_enabled(), &[]).load();
+    assert_eq!(
+        format!("{as_written:#?}"),
+        format!("{silent:#?}"),
+        "every line is commented out"
+    );
+    assert_eq!(
+        format!("{enabled:#?}"),
+        format!("{silent:#?}"),
+        "every default is the code's"
+    );
+
+    let nothing = written("", &[]);
+    let mut raw = RawConfig::read(&nothing.sources);
+    Config::convert(&mut raw);
+    let table: toml::Table = with_defaults_enabled().parse().unwrap();
+    for key in raw.known().iter().filter(|key| *key != "providers") {
+        let shown = match key.split_once('.') {
+            Some((section, name)) => table.get(section).and_then(|section| section.get(name)),
+            None => table.get(key),
+        };
+        assert!(shown.is_some(), "config/turnpike.toml does not show {key}");
+    }
+}
