@@ -1,12 +1,17 @@
 //! Turnpike: one OpenAI-compatible HTTP API in front of every model provider. It routes, and it bills.
 //!
-//! A request travels through the modules in the order they are listed:
-//! [`domain`] names the values, [`catalog`] what can be served, [`wire`] how providers speak.
+//! The modules follow a request's journey in the order listed.
 
 pub mod domain;
 
+pub mod clock;
 pub mod config;
-pub mod echo;
+
+pub mod plan;
+pub mod rank;
+
+pub mod transport;
+pub mod wire;
 
 pub mod catalog;
-pub mod wire;
+pub mod echo;

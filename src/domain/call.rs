@@ -54,11 +54,6 @@ pub struct Origin {
 }
 
 impl Call {
-    /// The bytes of the prompt, for the cheap estimate of its tokens: the messages or the prompt, and the tools.
-    pub fn prompt_bytes(&self) -> usize {
-        ["messages", "prompt", "tools"].iter().filter_map(|name| self.body.given(name)).map(|raw| raw.as_bytes().len()).sum()
-    }
-
     /// Whether the request gives `parameter` a value.
     pub fn uses(&self, parameter: &str) -> bool {
         self.body.given(parameter).is_some()

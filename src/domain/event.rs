@@ -20,8 +20,8 @@ pub struct Reply {
 /// One step of a streamed answer.
 #[derive(Clone, Debug)]
 pub enum Event {
-    /// More of one choice.
-    Choice(Choice),
+    /// More of one choice. Boxed, since it travels through queues whose slots should be small.
+    Choice(Box<Choice>),
     /// The provider's count, replacing any earlier one.
     Usage(Tokens),
     /// Facts about the answer as a whole, as soon as they are known.
@@ -131,7 +131,20 @@ impl Message {
             && blank(&self.refusal)
             && blank(&self.reasoning)
             && self.tool_calls.is_empty()
-            && [&self.reasoning_details, &self.annotations, &self.images, &self.audio].iter().all(|part| part.is_none())
+            && [
+                &self.reasoning_details,
+                &self.annotations,
+                &self.images,
+                &self.audio,
+            ]
+            .iter()
+            .all(|part| part.is_none())
+    }
+}
+
+impl From<Choice> for Event {
+    fn from(choice: Choice) -> Self {
+        Event::Choice(Box::new(choice))
     }
 }
 
@@ -146,6 +159,8 @@ impl Event {
 impl Reply {
     /// Whether the answer has anything to say (contract 6.8: an empty answer fails over).
     pub fn is_empty(&self) -> bool {
-        self.choices.iter().all(|choice| choice.message.is_empty() && choice.finish.is_none())
+        self.choices
+            .iter()
+            .all(|choice| choice.message.is_empty() && choice.finish.is_none())
     }
 }

@@ -117,11 +117,16 @@ mod key_hash_hex {
 
     use super::KeyHash;
 
-    pub(super) fn serialize<S: Serializer>(hash: &KeyHash, serializer: S) -> Result<S::Ok, S::Error> {
+    pub(super) fn serialize<S: Serializer>(
+        hash: &KeyHash,
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
         serializer.collect_str(hash)
     }
 
-    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<KeyHash, D::Error> {
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<KeyHash, D::Error> {
         let text = String::deserialize(deserializer)?;
         KeyHash::from_hex(&text).ok_or_else(|| D::Error::custom("not a key hash"))
     }
@@ -133,11 +138,16 @@ mod nanos_integer {
 
     use super::Nanos;
 
-    pub(super) fn serialize<S: Serializer>(amount: &Nanos, serializer: S) -> Result<S::Ok, S::Error> {
+    pub(super) fn serialize<S: Serializer>(
+        amount: &Nanos,
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
         serializer.serialize_i64(amount.0)
     }
 
-    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Nanos, D::Error> {
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<Nanos, D::Error> {
         i64::deserialize(deserializer).map(Nanos)
     }
 }

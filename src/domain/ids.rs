@@ -122,5 +122,7 @@ impl fmt::Debug for KeyHash {
 /// `length` random letters and digits.
 pub fn random_text(length: usize) -> String {
     let mut rng = rand::rng();
-    (0..length).map(|_| char::from(ALPHABET[rng.random_range(0..ALPHABET.len())])).collect()
+    (0..length)
+        .map(|_| char::from(ALPHABET[rng.random_range(0..ALPHABET.len())]))
+        .collect()
 }

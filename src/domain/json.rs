@@ -102,7 +102,10 @@ impl JsonText {
 
     /// Keeps `value` when it is a string literal, without copying it.
     pub fn slice(buffer: &Bytes, value: &RawValue) -> Option<Self> {
-        value.get().starts_with('"').then(|| JsonText(subslice(buffer, value.get())))
+        value
+            .get()
+            .starts_with('"')
+            .then(|| JsonText(subslice(buffer, value.get())))
     }
 
     /// The literal, quotes included.
@@ -142,17 +145,25 @@ impl JsonObject {
     /// Reads one level. The whole text is checked to be JSON, nested at most [`MAX_DEPTH`] deep.
     pub fn parse(bytes: Bytes) -> Result<Self, JsonError> {
         check_depth(&bytes)?;
-        let Shallow(entries) = serde_json::from_slice(&bytes).map_err(|error| describe(&bytes, &error))?;
+        let Shallow(entries) =
+            serde_json::from_slice(&bytes).map_err(|error| describe(&bytes, &error))?;
         let fields = entries
             .into_iter()
-            .map(|(name, value)| Field { name: name.into(), value: Raw::slice(&bytes, value) })
+            .map(|(name, value)| Field {
+                name: name.into(),
+                value: Raw::slice(&bytes, value),
+            })
             .collect();
         Ok(JsonObject { bytes, fields })
     }
 
     /// The value of `name`; the last one when it is repeated, as JSON parsers commonly do.
     pub fn get(&self, name: &str) -> Option<&Raw> {
-        self.fields.iter().rev().find(|field| &*field.name == name).map(|field| &field.value)
+        self.fields
+            .iter()
+            .rev()
+            .find(|field| &*field.name == name)
+            .map(|field| &field.value)
     }
 
     /// The value of `name`, unless it is absent or `null`.
@@ -247,7 +258,11 @@ pub fn write_string(out: &mut Vec<u8>, text: &str) {
 fn subslice(whole: &Bytes, part: &str) -> Bytes {
     let start = (part.as_ptr() as usize).wrapping_sub(whole.as_ptr() as usize);
     let end = start.wrapping_add(part.len());
-    if start <= end && end <= whole.len() { whole.slice(start..end) } else { Bytes::copy_from_slice(part.as_bytes()) }
+    if start <= end && end <= whole.len() {
+        whole.slice(start..end)
+    } else {
+        Bytes::copy_from_slice(part.as_bytes())
+    }
 }
 
 /// Counts brackets outside strings. Strings, the bulk of a prompt, are skipped by vectorised search.
@@ -288,7 +303,11 @@ fn describe(bytes: &[u8], error: &serde_json::Error) -> JsonError {
     }
     let text = error.to_string();
     let reason = text.split(" at line ").next().unwrap_or(&text).to_owned();
-    JsonError::Syntax { line: error.line(), column: error.column(), reason }
+    JsonError::Syntax {
+        line: error.line(),
+        column: error.column(),
+        reason,
+    }
 }
 
 struct Shallow<'a>(Vec<(Cow<'a, str>, &'a RawValue)>);
@@ -334,21 +353,35 @@ mod tests {
 
     #[test]
     fn keeps_unknown_fields_and_replaces_some() {
-        let object = parse(r#" {"model":"a", "x": {"deep":[1, 2]} ,"model":"b","nul":null} "#).unwrap();
+        let object =
+            parse(r#" {"model":"a", "x": {"deep":[1, 2]} ,"model":"b","nul":null} "#).unwrap();
         assert_eq!(object.get("model").map(Raw::as_str), Some("\"b\""));
         assert!(object.given("nul").is_none());
         let mut spliced = object.splice(|name| name != "model");
         spliced.text("model", "c\"d");
-        assert_eq!(spliced.finish(), r#"{"x":{"deep":[1, 2]},"nul":null,"model":"c\"d"}"#);
+        assert_eq!(
+            spliced.finish(),
+            r#"{"x":{"deep":[1, 2]},"nul":null,"model":"c\"d"}"#
+        );
     }
 
     #[test]
     fn names_the_place_of_an_error() {
-        let check = |text: &str, expect: &str| assert_eq!(parse(text).unwrap_err().to_string(), expect);
+        let check =
+            |text: &str, expect: &str| assert_eq!(parse(text).unwrap_err().to_string(), expect);
         check("[1]", "the body must be a JSON object");
-        check("", "invalid JSON at line 1, column 0: EOF while parsing a value");
-        check("{\n  \"a\": }", "invalid JSON at line 2, column 8: expected value");
-        check("{} x", "invalid JSON at line 1, column 4: trailing characters");
+        check(
+            "",
+            "invalid JSON at line 1, column 0: EOF while parsing a value",
+        );
+        check(
+            "{\n  \"a\": }",
+            "invalid JSON at line 2, column 8: expected value",
+        );
+        check(
+            "{} x",
+            "invalid JSON at line 1, column 4: trailing characters",
+        );
     }
 
     #[test]

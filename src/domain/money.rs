@@ -147,7 +147,11 @@ fn parse_decimal(text: &str, decimals: u32) -> Result<i64, MoneyError> {
     let (whole, fraction) = digits.split_once('.').unwrap_or((digits, ""));
     let fraction = fraction.trim_end_matches('0');
     let plain = |part: &str| part.bytes().all(|byte| byte.is_ascii_digit());
-    if (whole.is_empty() && !digits.starts_with('.')) || digits.ends_with('.') || !plain(whole) || !plain(fraction) {
+    if (whole.is_empty() && !digits.starts_with('.'))
+        || digits.ends_with('.')
+        || !plain(whole)
+        || !plain(fraction)
+    {
         return Err(MoneyError::NotDecimal);
     }
     let missing = decimals
@@ -156,7 +160,9 @@ fn parse_decimal(text: &str, decimals: u32) -> Result<i64, MoneyError> {
     let magnitude = whole
         .bytes()
         .chain(fraction.bytes())
-        .try_fold(0_i64, |sum, digit| sum.checked_mul(10)?.checked_add(i64::from(digit - b'0')))
+        .try_fold(0_i64, |sum, digit| {
+            sum.checked_mul(10)?.checked_add(i64::from(digit - b'0'))
+        })
         .and_then(|sum| sum.checked_mul(10_i64.checked_pow(missing)?))
         .ok_or(MoneyError::TooLarge)?;
     Ok(if negative { -magnitude } else { magnitude })
@@ -181,7 +187,9 @@ mod tests {
 
     #[test]
     fn parses_exactly_or_refuses() {
-        let check = |text: &str, expect: Result<i64, MoneyError>| assert_eq!(Picos::parse(text).map(|price| price.0), expect, "{text}");
+        let check = |text: &str, expect: Result<i64, MoneyError>| {
+            assert_eq!(Picos::parse(text).map(|price| price.0), expect, "{text}")
+        };
         check("0.0000025", Ok(2_500_000));
         check("1", Ok(1_000_000_000_000));
         check("-0.5", Ok(-500_000_000_000));

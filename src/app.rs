@@ -1,0 +1,135 @@
+//! Builds each long-lived part once, hands it to who uses it, and takes it down in order.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::extract::FromRef;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::auth::Auth;
+use crate::catalog::Catalog;
+use crate::config::Config;
+use crate::edge::extract::BodyLimit;
+use crate::edge::skins::KeepAlive;
+use crate::gateway::Gateway;
+use crate::ledger::{Ledger, LedgerSettings};
+use crate::store::{Store, StoreError};
+use crate::transport::{Transport, TransportError};
+
+/// Everything a handler may ask for. Handlers take the slice they use.
+#[derive(Clone, FromRef)]
+pub struct App {
+    /// Who calls.
+    pub auth: Auth,
+    /// What can be served.
+    pub catalog: Catalog,
+    /// The journey.
+    pub gateway: Gateway,
+    /// Rows.
+    pub store: Store,
+    /// The largest request body.
+    pub body_limit: BodyLimit,
+    /// The longest silence of a stream.
+    pub keep_alive: KeepAlive,
+    #[from_ref(skip)]
+    parts: Arc<Parts>,
+}
+
+struct Parts {
+    ledger: Ledger,
+    /// The journeys under way.
+    journeys: TaskTracker,
+    /// Work that goes on without a request: the ledger's writer, the watch on key changes.
+    background: TaskTracker,
+    stop: CancellationToken,
+}
+
+/// Why the server cannot start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The outbound side could not be set up.
+    #[error(transparent)]
+    Transport(#[from] TransportError),
+    /// The ledger could not be opened.
+    #[error(transparent)]
+    Ledger(#[from] crate::ledger::OpenError),
+}
+
+/// Why the server cannot take requests now.
+#[derive(Debug, thiserror::Error)]
+pub enum NotReady {
+    /// It is shutting down.
+    #[error("the server is shutting down")]
+    Closing,
+    /// The database does not answer.
+    #[error("the database does not answer")]
+    Store(#[from] StoreError),
+}
+
+impl App {
+    /// Builds the parts over an open store and a loaded catalogue.
+    pub async fn build(config: &Config, store: Store, catalog: Catalog) -> Result<App, StartError> {
+        let (journeys, background, stop) = (
+            TaskTracker::new(),
+            TaskTracker::new(),
+            CancellationToken::new(),
+        );
+        let ledger =
+            Ledger::start(store.clone(), LedgerSettings::from(config), &background).await?;
+        let auth = Auth::start(store.clone(), &background, stop.clone());
+        let transport = Transport::new()?;
+        let gateway = Gateway::new(
+            catalog.clone(),
+            ledger.clone(),
+            transport,
+            config.default_model.as_deref(),
+            journeys.clone(),
+        );
+        Ok(App {
+            auth,
+            catalog,
+            gateway,
+            store,
+            body_limit: BodyLimit(config.http.body_limit),
+            keep_alive: KeepAlive(config.http.keep_alive),
+            parts: Arc::new(Parts {
+                ledger,
+                journeys,
+                background,
+                stop,
+            }),
+        })
+    }
+
+    /// Whether requests can be served.
+    pub async fn ready(&self) -> Result<(), NotReady> {
+        if self.parts.journeys.is_closed() {
+            return Err(NotReady::Closing);
+        }
+        Ok(self.store.ping().await?)
+    }
+
+    /// Ends the parts in the order that loses nothing: journeys first, which may still settle, then
+    /// the ledger, which commits what is queued, then the rest.
+    pub async fn stop(&self, patience: Duration) {
+        let Parts {
+            ledger,
+            journeys,
+            background,
+            stop,
+        } = &*self.parts;
+        journeys.close();
+        if tokio::time::timeout(patience, journeys.wait())
+            .await
+            .is_err()
+        {
+            tracing::warn!("requests were still running when the drain timeout passed");
+        }
+        ledger.close().await;
+        stop.cancel();
+        background.close();
+        background.wait().await;
+        self.store.close().await;
+    }
+}

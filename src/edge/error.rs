@@ -1,0 +1,389 @@
+//! The only table of statuses: what went wrong inside, in the words of the contract (section 5).
+//!
+//! A client reads its own faults in full; faults underneath are masked, and logged where they happen.
+
+use std::time::Duration;
+
+use axum::response::{IntoResponse, Response};
+use http::header::{CONTENT_TYPE, RETRY_AFTER};
+use http::{HeaderValue, StatusCode};
+use serde_json::{Map, Value, json};
+
+use crate::attempt::failure::Failure;
+use crate::attempt::run::Exhausted;
+use crate::auth::AuthError;
+use crate::domain::ids::AccountId;
+use crate::domain::json::JsonError;
+use crate::gateway::{Ceiling, Refusal};
+use crate::ledger::HoldError;
+use crate::plan::PlanError;
+use crate::rank::RankError;
+use crate::stream::source::StreamError;
+use crate::wire::{DecodeError, Fault};
+
+/// What a client is told when its request is not answered. Boxed, since it travels in many results.
+#[derive(Clone, Debug)]
+pub struct ApiError(Box<Answer>);
+
+#[derive(Clone, Debug)]
+struct Answer {
+    status: StatusCode,
+    message: String,
+    error_type: Option<&'static str>,
+    metadata: Map<String, Value>,
+    availability: Option<Value>,
+    retry_after: Option<Duration>,
+    user: Option<AccountId>,
+}
+
+impl ApiError {
+    /// An error with the type that the contract (5.2) gives its status.
+    pub fn new(status: StatusCode, message: impl Into<String>) -> Self {
+        ApiError(Box::new(Answer {
+            status,
+            message: message.into(),
+            error_type: usual_type(status),
+            metadata: Map::new(),
+            availability: None,
+            retry_after: None,
+            user: None,
+        }))
+    }
+
+    /// A 400: the request itself is wrong.
+    pub fn invalid(message: impl Into<String>) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, message)
+    }
+
+    /// A 404.
+    pub fn not_found(message: impl Into<String>) -> Self {
+        Self::new(StatusCode::NOT_FOUND, message)
+    }
+
+    /// A masked 500. The cause belongs in the log, not in the answer.
+    pub fn internal() -> Self {
+        Self::new(StatusCode::INTERNAL_SERVER_ERROR, "Internal Server Error")
+    }
+
+    /// A 503 that invites the client back.
+    pub fn busy(message: impl Into<String>) -> Self {
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, message).after(Duration::from_secs(1))
+    }
+
+    /// A more precise `error_type`.
+    #[must_use]
+    pub fn of_type(mut self, error_type: &'static str) -> Self {
+        self.0.error_type = Some(error_type);
+        self
+    }
+
+    /// One more entry of `error.metadata`.
+    #[must_use]
+    pub fn with(mut self, name: &str, value: impl Into<Value>) -> Self {
+        self.0.metadata.insert(name.to_owned(), value.into());
+        self
+    }
+
+    /// The `Retry-After` header.
+    #[must_use]
+    pub fn after(mut self, wait: Duration) -> Self {
+        self.0.retry_after = Some(wait);
+        self
+    }
+
+    /// The account that called: `user_id` of the envelope.
+    #[must_use]
+    pub fn for_user(mut self, account: &AccountId) -> Self {
+        self.0.user = Some(account.clone());
+        self
+    }
+
+    /// The status.
+    pub fn status(&self) -> StatusCode {
+        self.0.status
+    }
+
+    /// `error` of the envelope (contract 5.1, 5.4).
+    pub fn error_object(&self) -> Value {
+        let mut error = json!({ "code": self.0.status.as_u16(), "message": self.0.message });
+        let mut metadata = self.0.metadata.clone();
+        if let Some(error_type) = self.0.error_type {
+            metadata.insert("error_type".into(), error_type.into());
+            if let Some(availability) = &self.0.availability {
+                error["error_type"] = error_type.into();
+                error["http_status"] = self.0.status.as_u16().into();
+                error["availability"] = availability.clone();
+            }
+        }
+        if !metadata.is_empty() {
+            error["metadata"] = metadata.into();
+        }
+        error
+    }
+
+    /// The whole envelope.
+    pub fn envelope(&self) -> Value {
+        let mut envelope = json!({ "error": self.error_object() });
+        if let Some(user) = &self.0.user {
+            envelope["user_id"] = user.as_str().into();
+        }
+        envelope
+    }
+
+    fn unavailable(mut self, code: &'static str, retryable: bool, models: &[&str]) -> Self {
+        let mut availability = json!({
+            "code": code,
+            "retryable": retryable,
+            "requested_models": models,
+            "docs_url": format!("/docs/errors#{code}"),
+        });
+        if let Some(wait) = self.0.retry_after {
+            availability["retry_after"] = wait.as_secs().into();
+        }
+        self.0.availability = Some(availability);
+        self
+    }
+}
+
+impl IntoResponse for ApiError {
+    fn into_response(self) -> Response {
+        let mut response = (self.0.status, self.envelope().to_string()).into_response();
+        let headers = response.headers_mut();
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        if let Some(wait) = self.0.retry_after {
+            headers.insert(RETRY_AFTER, HeaderValue::from(wait.as_secs().max(1)));
+        }
+        response
+    }
+}
+
+fn usual_type(status: StatusCode) -> Option<&'static str> {
+    Some(match status.as_u16() {
+        400 => "invalid_request",
+        401 => "authentication",
+        402 => "payment_required",
+        403 => "permission_denied",
+        404 => "not_found",
+        412 => "precondition_failed",
+        413 => "payload_too_large",
+        422 => "unprocessable",
+        429 => "rate_limit_exceeded",
+        500 => "server",
+        502 => "provider_unavailable",
+        503 => "provider_overloaded",
+        408 | 504 => "timeout",
+        _ => return None,
+    })
+}
+
+impl From<JsonError> for ApiError {
+    fn from(error: JsonError) -> Self {
+        ApiError::invalid(error.to_string())
+    }
+}
+
+impl From<AuthError> for ApiError {
+    fn from(error: AuthError) -> Self {
+        match error {
+            AuthError::Malformed => {
+                ApiError::new(StatusCode::UNAUTHORIZED, "No auth credentials found")
+            }
+            AuthError::Unknown => ApiError::new(StatusCode::UNAUTHORIZED, "User not found."),
+            AuthError::Disabled => {
+                ApiError::new(StatusCode::UNAUTHORIZED, "This API key is disabled")
+            }
+            AuthError::Expired => {
+                ApiError::new(StatusCode::UNAUTHORIZED, "This API key has expired")
+            }
+            AuthError::Store(error) => {
+                tracing::error!(%error, "keys cannot be looked up");
+                ApiError::busy("Keys cannot be checked right now")
+            }
+        }
+    }
+}
+
+impl From<PlanError> for ApiError {
+    fn from(error: PlanError) -> Self {
+        let refused = ApiError::invalid(error.to_string());
+        match &error {
+            PlanError::UnknownModel(slug) => refused.unavailable("model_not_found", false, &[slug]),
+            PlanError::WrongKind { model, .. } => {
+                refused.unavailable("wrong_endpoint", false, &[model])
+            }
+            PlanError::NoModel | PlanError::TooManyModels => refused,
+        }
+    }
+}
+
+impl From<RankError> for ApiError {
+    fn from(error: RankError) -> Self {
+        match &error {
+            RankError::NotConfigured { model, .. } | RankError::NoEndpoints { model } => {
+                ApiError::not_found(error.to_string()).unavailable("no_endpoints", false, &[model])
+            }
+            RankError::TooLong { .. } => {
+                ApiError::invalid(error.to_string()).of_type("context_length_exceeded")
+            }
+        }
+    }
+}
+
+impl From<Refusal> for ApiError {
+    fn from(refusal: Refusal) -> Self {
+        match refusal {
+            Refusal::Plan(error) => error.into(),
+            Refusal::Rank(error) => error.into(),
+            Refusal::Hold { error, ceiling } => unaffordable(error, &ceiling),
+            Refusal::Exhausted(exhausted) => all_failed(&exhausted),
+            Refusal::Settle(error) => {
+                tracing::error!(%error, "a complete answer could not be settled");
+                ApiError::busy("The answer could not be accounted for and was not charged")
+            }
+            Refusal::Closing => ApiError::busy("The server is shutting down"),
+        }
+    }
+}
+
+/// Contract 5.5: clients parse the two numbers and the key fragments.
+fn unaffordable(error: HoldError, ceiling: &Ceiling) -> ApiError {
+    match error {
+        HoldError::NoCredit { .. } => ApiError::new(
+            StatusCode::PAYMENT_REQUIRED,
+            "Insufficient credits. Add more at /credits",
+        ),
+        HoldError::Unaffordable { available, .. } => {
+            let (wanted, affordable) =
+                (ceiling.output_tokens, ceiling.affordable_tokens(available));
+            ApiError::new(
+                StatusCode::PAYMENT_REQUIRED,
+                format!(
+                    "This request requires more credits, or fewer max_tokens. You requested up to {wanted} tokens, \
+                     but can only afford {affordable}. To increase, add credits at /credits"
+                ),
+            )
+            .with("provider_name", Value::Null)
+        }
+        HoldError::KeyLimit { reset } => {
+            let window = reset.as_str().unwrap_or("total");
+            ApiError::new(
+                StatusCode::FORBIDDEN,
+                format!("Key limit exceeded ({window} limit). Manage it at /keys"),
+            )
+        }
+        HoldError::Busy => ApiError::busy("The ledger is busy"),
+        HoldError::Store(error) => {
+            tracing::error!(%error, "credit cannot be reserved");
+            ApiError::busy("Credit cannot be checked right now")
+        }
+    }
+}
+
+/// Contract 5.3, 5.4 and 6.8: every endpoint failed.
+fn all_failed(exhausted: &Exhausted) -> ApiError {
+    let Some((last, failure)) = exhausted.failures.last() else {
+        return ApiError::internal();
+    };
+    let all =
+        |test: fn(&Failure) -> bool| exhausted.failures.iter().all(|(_, failure)| test(failure));
+    let models: Vec<&str> = exhausted
+        .failures
+        .iter()
+        .map(|(candidate, _)| candidate.model.id.as_str())
+        .collect();
+    let retry_after = exhausted.retry_after.map(Duration::from_secs);
+    let error =
+        match failure {
+            Failure::Fault(fault)
+                if matches!(fault.status, 400 | 413 | 422) || fault.is_content_policy() =>
+            {
+                request_fault(fault)
+            }
+            Failure::Unsayable(reason) => ApiError::invalid(reason.clone()),
+            _ if all(is_rate_limit) => limited(StatusCode::TOO_MANY_REQUESTS, retry_after)
+                .unavailable("capacity_exhausted", true, &models),
+            _ if all(is_overload) => limited(StatusCode::SERVICE_UNAVAILABLE, retry_after)
+                .unavailable("temporarily_unavailable", true, &models),
+            _ if all(is_missing) => ApiError::not_found("No provider has this model any more")
+                .unavailable("model_unavailable_upstream", false, &models),
+            _ => ApiError::new(StatusCode::BAD_GATEWAY, "No provider could answer"),
+        };
+    let error = error.with("provider_name", last.endpoint.provider.name.clone());
+    match exhausted.attempts.len() {
+        0 | 1 => error,
+        _ => error.with("previous_errors", previous_errors(exhausted)),
+    }
+}
+
+/// The request's own fault, as the provider words it: known SDKs read `raw` and `provider_name`.
+fn request_fault(fault: &Fault) -> ApiError {
+    let code = fault.code.as_deref().unwrap_or_default();
+    let too_long = code == "context_length_exceeded"
+        || fault.message.contains("context length")
+        || fault.message.contains("context size");
+    let status = StatusCode::from_u16(fault.status)
+        .ok()
+        .filter(StatusCode::is_client_error)
+        .unwrap_or(StatusCode::BAD_REQUEST);
+    let error = ApiError::new(status, "Provider returned error").with("raw", fault.raw.clone());
+    let error = if code.is_empty() {
+        error
+    } else {
+        error.with("provider_code", code)
+    };
+    match () {
+        () if too_long => error.of_type("context_length_exceeded"),
+        () if fault.is_content_policy() => error.of_type("content_policy_violation"),
+        () => error,
+    }
+}
+
+fn limited(status: StatusCode, retry_after: Option<Duration>) -> ApiError {
+    let error = ApiError::new(status, "Provider returned error");
+    match retry_after {
+        Some(wait) => error.after(wait),
+        None => error,
+    }
+}
+
+fn is_rate_limit(failure: &Failure) -> bool {
+    failure.status() == Some(429)
+}
+
+fn is_overload(failure: &Failure) -> bool {
+    matches!(failure, Failure::Timeout)
+        || failure
+            .status()
+            .is_some_and(|status| status == 429 || status == 408 || status >= 500)
+}
+
+fn is_missing(failure: &Failure) -> bool {
+    failure.status() == Some(404)
+}
+
+/// Slim on purpose: never a provider's words (contract 5.3).
+fn previous_errors(exhausted: &Exhausted) -> Value {
+    let slim = |(candidate, failure): &(crate::rank::Candidate, Failure)| json!({ "provider": candidate.endpoint.provider.name, "code": failure.word(), "status": failure.status() });
+    exhausted.failures.iter().map(slim).collect()
+}
+
+/// Contract 4.6: a stream that broke after it had begun.
+impl From<&StreamError> for ApiError {
+    fn from(error: &StreamError) -> Self {
+        match error {
+            StreamError::Stalled => ApiError::new(
+                StatusCode::GATEWAY_TIMEOUT,
+                "The provider stopped answering",
+            ),
+            StreamError::Decode(DecodeError::Upstream(fault)) if fault.status == 429 => {
+                ApiError::new(StatusCode::TOO_MANY_REQUESTS, "Provider returned error")
+            }
+            StreamError::Decode(DecodeError::Upstream(_)) => {
+                ApiError::new(StatusCode::BAD_GATEWAY, "Provider returned error")
+            }
+            StreamError::Transport(_) | StreamError::Decode(_) => {
+                ApiError::new(StatusCode::BAD_GATEWAY, "Upstream closed the stream")
+            }
+        }
+    }
+}

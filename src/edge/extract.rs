@@ -1,0 +1,182 @@
+//! What handlers take from a request: the caller, a body, the origin of a call.
+
+use std::sync::Arc;
+
+use axum::body::Body;
+use axum::extract::{FromRef, FromRequest, FromRequestParts, Request};
+use bytes::Bytes;
+use http::header::AUTHORIZATION;
+use http::request::Parts;
+use http::{HeaderMap, StatusCode};
+use http_body_util::{BodyExt as _, LengthLimitError, Limited};
+use serde::de::DeserializeOwned;
+
+use super::error::ApiError;
+use crate::auth::Auth;
+use crate::domain::call::Origin;
+use crate::domain::principal::Principal;
+
+/// Any authenticated key.
+pub struct Caller(pub Arc<Principal>);
+
+/// A key that may call models. Management keys may not (contract 1.2).
+pub struct InferenceCaller(pub Arc<Principal>);
+
+/// A management key (contract 1.2). Others are answered 403.
+pub struct Manager(pub Arc<Principal>);
+
+/// The largest body the server takes, in bytes.
+#[derive(Clone, Copy, Debug)]
+pub struct BodyLimit(pub usize);
+
+/// The whole body, within the limit.
+pub struct WholeBody(pub Bytes);
+
+/// A body that is JSON of a certain shape; errors name the path that is wrong.
+pub struct Payload<T>(pub T);
+
+impl<S> FromRequestParts<S> for Caller
+where
+    Auth: FromRef<S>,
+    S: Send + Sync,
+{
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
+        let key = bearer(&parts.headers)?;
+        Ok(Caller(Auth::from_ref(state).principal(key).await?))
+    }
+}
+
+impl<S> FromRequestParts<S> for InferenceCaller
+where
+    Auth: FromRef<S>,
+    S: Send + Sync,
+{
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
+        match Caller::from_request_parts(parts, state).await? {
+            Caller(who) if who.management => Err(ApiError::new(
+                StatusCode::FORBIDDEN,
+                "Management keys cannot call models",
+            )
+            .for_user(&who.account)),
+            Caller(who) => Ok(InferenceCaller(who)),
+        }
+    }
+}
+
+impl<S> FromRequestParts<S> for Manager
+where
+    Auth: FromRef<S>,
+    S: Send + Sync,
+{
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
+        match Caller::from_request_parts(parts, state).await? {
+            Caller(who) if who.management => Ok(Manager(who)),
+            Caller(who) => Err(ApiError::new(
+                StatusCode::FORBIDDEN,
+                "Only management keys can perform this operation",
+            )
+            .for_user(&who.account)),
+        }
+    }
+}
+
+impl<S> FromRequest<S> for WholeBody
+where
+    BodyLimit: FromRef<S>,
+    S: Send + Sync,
+{
+    type Rejection = ApiError;
+
+    async fn from_request(request: Request, state: &S) -> Result<Self, ApiError> {
+        let BodyLimit(limit) = BodyLimit::from_ref(state);
+        collect(request.into_body(), limit).await.map(WholeBody)
+    }
+}
+
+impl<S, T> FromRequest<S> for Payload<T>
+where
+    BodyLimit: FromRef<S>,
+    S: Send + Sync,
+    T: DeserializeOwned,
+{
+    type Rejection = ApiError;
+
+    async fn from_request(request: Request, state: &S) -> Result<Self, ApiError> {
+        let WholeBody(body) = WholeBody::from_request(request, state).await?;
+        let json = &mut serde_json::Deserializer::from_slice(&body);
+        let value = serde_path_to_error::deserialize(json).map_err(|error| {
+            let path = error.path().to_string();
+            let place = if path == "." {
+                String::new()
+            } else {
+                format!("{path}: ")
+            };
+            ApiError::invalid(format!("{place}{}", error.inner()))
+        })?;
+        Ok(Payload(value))
+    }
+}
+
+/// What the headers say of the application (contract 1.4).
+pub fn origin(headers: &HeaderMap) -> Origin {
+    let text = |name: &str| {
+        headers
+            .get(name)
+            .and_then(|value| value.to_str().ok())
+            .map(|value| clip(value, 512))
+    };
+    let wants = |name: &str| text(name).is_some_and(|value| value.eq_ignore_ascii_case("enabled"));
+    Origin {
+        referer: text("http-referer"),
+        title: text("x-openrouter-title").or_else(|| text("x-title")),
+        user_agent: text("user-agent"),
+        session_id: text("x-session-id").map(|id| clip(&id, 256)),
+        external_user: None,
+        wants_metadata: wants("x-openrouter-metadata")
+            || wants("x-openrouter-experimental-metadata"),
+    }
+}
+
+fn bearer(headers: &HeaderMap) -> Result<&str, ApiError> {
+    let missing = || ApiError::new(StatusCode::UNAUTHORIZED, "Missing Authentication header");
+    let value = headers
+        .get(AUTHORIZATION)
+        .ok_or_else(missing)?
+        .to_str()
+        .map_err(|_| AuthMalformed)?;
+    match value.split_once(' ') {
+        Some((scheme, key)) if scheme.eq_ignore_ascii_case("bearer") && !key.trim().is_empty() => {
+            Ok(key.trim())
+        }
+        _ => Err(AuthMalformed.into()),
+    }
+}
+
+struct AuthMalformed;
+
+impl From<AuthMalformed> for ApiError {
+    fn from(_: AuthMalformed) -> Self {
+        crate::auth::AuthError::Malformed.into()
+    }
+}
+
+async fn collect(body: Body, limit: usize) -> Result<Bytes, ApiError> {
+    match Limited::new(body, limit).collect().await {
+        Ok(collected) => Ok(collected.to_bytes()),
+        Err(error) if error.is::<LengthLimitError>() => Err(ApiError::new(
+            StatusCode::PAYLOAD_TOO_LARGE,
+            format!("The body is larger than {limit} bytes"),
+        )),
+        Err(_) => Err(ApiError::invalid("The body could not be read")),
+    }
+}
+
+fn clip(text: &str, longest: usize) -> String {
+    text.chars().take(longest).collect()
+}

@@ -1,0 +1,1 @@
+//! The resources around inference: one file each.

@@ -1,0 +1,10 @@
+//! HTTP, and nothing but: routes, bodies, headers, statuses. Everything it decides is how to say it.
+
+pub mod error;
+pub mod extract;
+pub mod layers;
+pub mod listen;
+pub mod manage;
+pub mod router;
+pub mod skins;
+pub mod sse;

@@ -1,0 +1,71 @@
+//! `POST /chat/completions` (contract 2–4).
+
+use axum::extract::State;
+use axum::response::Response;
+use bytes::Bytes;
+use http::HeaderMap;
+
+use super::envelope;
+use super::render::{self, ChunkFrame, Shape};
+use super::serve::{KeepAlive, Skin, serve};
+use crate::domain::call::Form;
+use crate::domain::event::Choice;
+use crate::edge::error::ApiError;
+use crate::edge::extract::{InferenceCaller, WholeBody, origin};
+use crate::edge::sse::StreamSkin;
+use crate::gateway::Gateway;
+use crate::stream::client::{Head, Receipt, Whole};
+
+/// Answers a chat completion. A body with `prompt` instead of `messages` is a text completion (contract 2).
+pub async fn chat(
+    State(gateway): State<Gateway>,
+    State(keep_alive): State<KeepAlive>,
+    InferenceCaller(who): InferenceCaller,
+    headers: HeaderMap,
+    WholeBody(body): WholeBody,
+) -> Result<Response, ApiError> {
+    let call = envelope::call(body, origin(&headers), None)?;
+    let skin = OpenAi::new(call.form);
+    Ok(serve(&gateway, who, call, skin, keep_alive).await)
+}
+
+/// OpenAI's shapes: chat completions and text completions differ only in how a choice is written.
+pub(super) struct OpenAi {
+    chunks: ChunkFrame,
+}
+
+impl OpenAi {
+    /// The shapes of a form.
+    pub(super) fn new(form: Form) -> Self {
+        let shape = match form {
+            Form::Chat => Shape::Chat,
+            Form::Text => Shape::Text,
+        };
+        OpenAi {
+            chunks: ChunkFrame::new(shape),
+        }
+    }
+}
+
+impl Skin for OpenAi {
+    fn whole(&self, whole: &Whole) -> Bytes {
+        render::whole(self.chunks.shape(), whole)
+    }
+}
+
+impl StreamSkin for OpenAi {
+    fn choice(&mut self, head: &Head, choice: &Choice, out: &mut Vec<u8>) {
+        self.chunks.write_choice(head, choice, out);
+    }
+
+    fn settled(&mut self, head: &Head, held: &[Choice], receipt: &Receipt, out: &mut Vec<u8>) {
+        held.iter()
+            .for_each(|choice| self.chunks.write_choice(head, choice, out));
+        self.chunks.write_usage(head, receipt, out);
+        out.extend_from_slice(b"data: [DONE]\n\n");
+    }
+
+    fn failed(&mut self, head: &Head, error: &ApiError, out: &mut Vec<u8>) {
+        self.chunks.write_error(head, error, out);
+    }
+}

@@ -1,0 +1,25 @@
+//! `POST /completions`, the legacy text form (contract 9).
+
+use axum::extract::State;
+use axum::response::Response;
+use http::HeaderMap;
+
+use super::chat::OpenAi;
+use super::envelope;
+use super::serve::{KeepAlive, serve};
+use crate::domain::call::Form;
+use crate::edge::error::ApiError;
+use crate::edge::extract::{InferenceCaller, WholeBody, origin};
+use crate::gateway::Gateway;
+
+/// Answers a text completion.
+pub async fn completions(
+    State(gateway): State<Gateway>,
+    State(keep_alive): State<KeepAlive>,
+    InferenceCaller(who): InferenceCaller,
+    headers: HeaderMap,
+    WholeBody(body): WholeBody,
+) -> Result<Response, ApiError> {
+    let call = envelope::call(body, origin(&headers), Some(Form::Text))?;
+    Ok(serve(&gateway, who, call, OpenAi::new(Form::Text), keep_alive).await)
+}

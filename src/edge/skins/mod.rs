@@ -1,0 +1,10 @@
+//! Client-facing protocols. A skin turns a body into a [`Call`](crate::domain::call::Call) and an
+//! answer into bytes; it knows nothing of providers. The handlers are one screen each.
+
+pub mod chat;
+pub mod completions;
+mod envelope;
+mod render;
+mod serve;
+
+pub use serve::KeepAlive;

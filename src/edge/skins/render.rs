@@ -1,0 +1,378 @@
+//! OpenAI's answer shapes, written straight into the output buffer: text and raw parts are copied
+//! as they came, and what every chunk of a stream repeats is written once and kept.
+
+use bytes::Bytes;
+use serde::Serialize;
+
+use crate::domain::event::{Choice, Message, ToolCall};
+use crate::domain::json::{JsonText, write_string};
+use crate::domain::money::Nanos;
+use crate::edge::error::ApiError;
+use crate::stream::client::{Head, Receipt, Whole};
+
+/// The two shapes of a choice.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Shape {
+    /// `message` or `delta` (contract 3, 4).
+    Chat,
+    /// `text` (contract 9).
+    Text,
+}
+
+/// A whole answer.
+pub(super) fn whole(shape: Shape, whole: &Whole) -> Bytes {
+    let Whole {
+        head,
+        reply,
+        receipt,
+    } = whole;
+    let object = match shape {
+        Shape::Chat => "chat.completion",
+        Shape::Text => "text_completion",
+    };
+    let mut out = Vec::with_capacity(1_024);
+    write_head(head, object, &mut out);
+    out.extend_from_slice(b",\"system_fingerprint\":");
+    write_optional(receipt.system_fingerprint.as_deref(), &mut out);
+    if receipt.service_tier.is_some() {
+        out.extend_from_slice(b",\"service_tier\":");
+        write_optional(receipt.service_tier.as_deref(), &mut out);
+    }
+    out.extend_from_slice(b",\"choices\":[");
+    for (position, choice) in reply.choices.iter().enumerate() {
+        separate(position, &mut out);
+        match shape {
+            Shape::Chat => write_chat_choice("message", choice, &mut out, |out| {
+                write_message(&choice.message, out)
+            }),
+            Shape::Text => write_text_choice(choice, &mut out),
+        }
+    }
+    out.extend_from_slice(b"],\"usage\":");
+    write_usage_object(receipt, &mut out);
+    out.push(b'}');
+    out.into()
+}
+
+/// Writes the chunks of one stream.
+#[derive(Debug)]
+pub(super) struct ChunkFrame {
+    shape: Shape,
+    /// `data: {"id":…,"choices":[`, once the head is known.
+    prefix: Vec<u8>,
+    /// One bit per choice whose role has been sent; choices past 63 repeat it.
+    greeted: u64,
+}
+
+impl ChunkFrame {
+    pub(super) fn new(shape: Shape) -> Self {
+        ChunkFrame {
+            shape,
+            prefix: Vec::new(),
+            greeted: 0,
+        }
+    }
+
+    pub(super) fn shape(&self) -> Shape {
+        self.shape
+    }
+
+    /// One chunk with a piece of a choice.
+    pub(super) fn write_choice(&mut self, head: &Head, choice: &Choice, out: &mut Vec<u8>) {
+        self.open(head, out);
+        match self.shape {
+            Shape::Chat => {
+                let greets = self.greet(choice.index);
+                write_chat_choice("delta", choice, out, |out| {
+                    write_delta(&choice.message, greets, out)
+                });
+            }
+            Shape::Text => write_text_choice(choice, out),
+        }
+        out.extend_from_slice(b"]}\n\n");
+    }
+
+    /// The usage chunk: one choice with an empty delta, which all known clients accept (contract 4.4).
+    pub(super) fn write_usage(&mut self, head: &Head, receipt: &Receipt, out: &mut Vec<u8>) {
+        self.open(head, out);
+        match self.shape {
+            Shape::Chat => out.extend_from_slice(
+                br#"{"index":0,"delta":{"role":"assistant","content":""},"finish_reason":null,"native_finish_reason":null}"#,
+            ),
+            Shape::Text => out.extend_from_slice(br#"{"index":0,"text":"","finish_reason":null,"native_finish_reason":null,"logprobs":null}"#),
+        }
+        out.extend_from_slice(b"],\"usage\":");
+        write_usage_object(receipt, out);
+        out.extend_from_slice(b"}\n\n");
+    }
+
+    /// The one last event of a stream that failed (contract 4.6).
+    pub(super) fn write_error(&mut self, head: &Head, error: &ApiError, out: &mut Vec<u8>) {
+        self.open(head, out);
+        match self.shape {
+            Shape::Chat => out.extend_from_slice(
+                br#"{"index":0,"delta":{"role":"assistant","content":""},"finish_reason":"error","native_finish_reason":"error"}"#,
+            ),
+            Shape::Text => {
+                out.extend_from_slice(br#"{"index":0,"text":"","finish_reason":"error","native_finish_reason":"error","logprobs":null}"#);
+            }
+        }
+        out.extend_from_slice(b"],\"error\":");
+        out.extend_from_slice(error.error_object().to_string().as_bytes());
+        out.extend_from_slice(b"}\n\n");
+    }
+
+    fn open(&mut self, head: &Head, out: &mut Vec<u8>) {
+        if self.prefix.is_empty() {
+            self.prefix.extend_from_slice(b"data: ");
+            let object = match self.shape {
+                Shape::Chat => "chat.completion.chunk",
+                Shape::Text => "text_completion",
+            };
+            write_head(head, object, &mut self.prefix);
+            self.prefix.extend_from_slice(b",\"choices\":[");
+        }
+        out.extend_from_slice(&self.prefix);
+    }
+
+    /// Whether this is the choice's first chunk, which carries its role.
+    fn greet(&mut self, index: u32) -> bool {
+        let bit = 1_u64.checked_shl(index).unwrap_or(0);
+        let first = self.greeted & bit == 0;
+        self.greeted |= bit;
+        first
+    }
+}
+
+fn write_head(head: &Head, object: &str, out: &mut Vec<u8>) {
+    out.extend_from_slice(b"{\"id\":");
+    write_string(out, head.id.as_str());
+    out.extend_from_slice(b",\"object\":");
+    write_string(out, object);
+    out.extend_from_slice(b",\"created\":");
+    out.extend_from_slice(head.created.to_string().as_bytes());
+    out.extend_from_slice(b",\"model\":");
+    write_string(out, head.model.as_str());
+    if !head.provider.is_empty() {
+        out.extend_from_slice(b",\"provider\":");
+        write_string(out, &head.provider);
+    }
+}
+
+fn write_chat_choice(
+    name: &str,
+    choice: &Choice,
+    out: &mut Vec<u8>,
+    write_message: impl FnOnce(&mut Vec<u8>),
+) {
+    out.extend_from_slice(format!("{{\"index\":{},\"{name}\":", choice.index).as_bytes());
+    write_message(out);
+    write_finish(choice, out);
+    if let Some(logprobs) = &choice.logprobs {
+        out.extend_from_slice(b",\"logprobs\":");
+        out.extend_from_slice(logprobs.as_bytes());
+    } else if name == "message" {
+        out.extend_from_slice(b",\"logprobs\":null");
+    }
+    out.push(b'}');
+}
+
+fn write_text_choice(choice: &Choice, out: &mut Vec<u8>) {
+    out.extend_from_slice(format!("{{\"index\":{},\"text\":", choice.index).as_bytes());
+    out.extend_from_slice(
+        choice
+            .message
+            .content
+            .as_ref()
+            .map_or(b"\"\"", JsonText::as_bytes),
+    );
+    write_finish(choice, out);
+    if let Some(reasoning) = &choice.message.reasoning {
+        out.extend_from_slice(b",\"reasoning\":");
+        out.extend_from_slice(reasoning.as_bytes());
+    }
+    out.extend_from_slice(b",\"logprobs\":");
+    out.extend_from_slice(
+        choice
+            .logprobs
+            .as_ref()
+            .map_or(b"null", |logprobs| logprobs.as_bytes()),
+    );
+    out.push(b'}');
+}
+
+fn write_finish(choice: &Choice, out: &mut Vec<u8>) {
+    let finish = choice.finish.as_ref();
+    out.extend_from_slice(b",\"finish_reason\":");
+    write_optional(finish.map(|finish| finish.reason.as_str()), out);
+    out.extend_from_slice(b",\"native_finish_reason\":");
+    write_optional(finish.map(|finish| finish.native.as_str()), out);
+}
+
+/// A whole message shows what is absent as null, as the reference does.
+fn write_message(message: &Message, out: &mut Vec<u8>) {
+    let null = |text: &Option<JsonText>| {
+        text.as_ref().map_or_else(
+            || Bytes::from_static(b"null"),
+            |text| Bytes::copy_from_slice(text.as_bytes()),
+        )
+    };
+    out.extend_from_slice(b"{\"role\":\"assistant\"");
+    for (name, text) in [
+        ("content", &message.content),
+        ("refusal", &message.refusal),
+        ("reasoning", &message.reasoning),
+    ] {
+        out.extend_from_slice(format!(",\"{name}\":").as_bytes());
+        out.extend_from_slice(&null(text));
+    }
+    write_parts(message, false, out);
+    out.push(b'}');
+}
+
+fn write_delta(message: &Message, greets: bool, out: &mut Vec<u8>) {
+    out.push(b'{');
+    let start = out.len();
+    if greets {
+        out.extend_from_slice(b"\"role\":\"assistant\"");
+    }
+    for (name, text) in [
+        ("content", &message.content),
+        ("refusal", &message.refusal),
+        ("reasoning", &message.reasoning),
+    ] {
+        if let Some(text) = text {
+            separate(out.len() - start, out);
+            out.extend_from_slice(format!("\"{name}\":").as_bytes());
+            out.extend_from_slice(text.as_bytes());
+        }
+    }
+    if out.len() == start {
+        // Clients expect a delta to have something in it; the reference sends an empty text.
+        out.extend_from_slice(b"\"content\":\"\"");
+    }
+    write_parts(message, true, out);
+    out.push(b'}');
+}
+
+/// The parts that are rarely there. Something has been written before them.
+fn write_parts(message: &Message, delta: bool, out: &mut Vec<u8>) {
+    let raw = [
+        ("reasoning_details", &message.reasoning_details),
+        ("annotations", &message.annotations),
+        ("images", &message.images),
+        ("audio", &message.audio),
+    ];
+    for (name, value) in raw {
+        if let Some(value) = value {
+            out.extend_from_slice(format!(",\"{name}\":").as_bytes());
+            out.extend_from_slice(value.as_bytes());
+        }
+    }
+    if message.tool_calls.is_empty() {
+        return;
+    }
+    out.extend_from_slice(b",\"tool_calls\":[");
+    for (position, call) in message.tool_calls.iter().enumerate() {
+        separate(position, out);
+        write_tool_call(call, delta, out);
+    }
+    out.push(b']');
+}
+
+fn write_tool_call(call: &ToolCall, delta: bool, out: &mut Vec<u8>) {
+    out.extend_from_slice(format!("{{\"index\":{}", call.index).as_bytes());
+    if let Some(id) = &call.id {
+        out.extend_from_slice(b",\"id\":");
+        out.extend_from_slice(id.as_bytes());
+    }
+    if call.id.is_some() || !delta {
+        out.extend_from_slice(b",\"type\":\"function\"");
+    }
+    out.extend_from_slice(b",\"function\":{");
+    if let Some(name) = &call.name {
+        out.extend_from_slice(b"\"name\":");
+        out.extend_from_slice(name.as_bytes());
+        out.push(b',');
+    }
+    out.extend_from_slice(b"\"arguments\":");
+    out.extend_from_slice(call.arguments.as_ref().map_or(b"\"\"", JsonText::as_bytes));
+    out.extend_from_slice(b"}}");
+}
+
+fn write_optional(text: Option<&str>, out: &mut Vec<u8>) {
+    match text {
+        Some(text) => write_string(out, text),
+        None => out.extend_from_slice(b"null"),
+    }
+}
+
+fn separate(position: usize, out: &mut Vec<u8>) {
+    if position > 0 {
+        out.push(b',');
+    }
+}
+
+/// `usage` of contract 3.3.
+#[derive(Serialize)]
+struct UsageObject {
+    prompt_tokens: u64,
+    completion_tokens: u64,
+    total_tokens: u64,
+    cost: Nanos,
+    is_byok: bool,
+    prompt_tokens_details: PromptDetails,
+    completion_tokens_details: CompletionDetails,
+    cost_details: CostDetails,
+}
+
+#[derive(Serialize)]
+struct PromptDetails {
+    cached_tokens: u64,
+    cache_write_tokens: u64,
+    audio_tokens: u64,
+    video_tokens: u64,
+}
+
+#[derive(Serialize)]
+struct CompletionDetails {
+    reasoning_tokens: u64,
+    audio_tokens: u64,
+    image_tokens: u64,
+}
+
+#[derive(Serialize)]
+struct CostDetails {
+    upstream_inference_cost: Nanos,
+    upstream_inference_prompt_cost: Nanos,
+    upstream_inference_completions_cost: Nanos,
+}
+
+fn write_usage_object(receipt: &Receipt, out: &mut Vec<u8>) {
+    let (tokens, charge) = (&receipt.usage.tokens, &receipt.charge);
+    let usage = UsageObject {
+        prompt_tokens: tokens.prompt,
+        completion_tokens: tokens.completion,
+        total_tokens: tokens.total(),
+        cost: charge.net,
+        is_byok: false,
+        prompt_tokens_details: PromptDetails {
+            cached_tokens: tokens.cached,
+            cache_write_tokens: tokens.cache_write_5m + tokens.cache_write_1h,
+            audio_tokens: tokens.audio_in,
+            video_tokens: 0,
+        },
+        completion_tokens_details: CompletionDetails {
+            reasoning_tokens: tokens.reasoning,
+            audio_tokens: tokens.audio_out,
+            image_tokens: tokens.image_out,
+        },
+        cost_details: CostDetails {
+            upstream_inference_cost: charge.gross,
+            upstream_inference_prompt_cost: charge.prompt_part,
+            upstream_inference_completions_cost: charge.gross.saturating_sub(charge.prompt_part),
+        },
+    };
+    // Plain numbers cannot fail to serialise; a null would still be valid JSON if they did.
+    out.extend_from_slice(&serde_json::to_vec(&usage).unwrap_or_else(|_| b"null".to_vec()));
+}

@@ -1,0 +1,161 @@
+//! A run as a stream of server-sent events. What is ready goes out in one write; while nothing is,
+//! comments keep the connection alive.
+
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use bytes::Bytes;
+use http_body::{Body, Frame};
+use tokio::sync::{mpsc, oneshot};
+use tokio::time::{Instant, Sleep, sleep};
+
+use super::error::ApiError;
+use crate::domain::event::Choice;
+use crate::gateway::Refusal;
+use crate::stream::client::{Begun, Delivery, Head, Receipt};
+
+/// The comment that the reference sends (contract 4.2); clients ignore it.
+const KEEP_ALIVE: &[u8] = b": OPENROUTER PROCESSING\n\n";
+
+/// Ready deliveries are joined up to this many bytes a write.
+const WRITE_BYTES: usize = 16 << 10;
+
+/// How a skin says the steps of a stream.
+pub trait StreamSkin: Send + 'static {
+    /// More of a choice.
+    fn choice(&mut self, head: &Head, choice: &Choice, out: &mut Vec<u8>);
+
+    /// The end: held-back finish reasons, usage, the end mark.
+    fn settled(&mut self, head: &Head, held: &[Choice], receipt: &Receipt, out: &mut Vec<u8>);
+
+    /// The one last event of a stream that failed. Its head names no provider when none had answered.
+    fn failed(&mut self, head: &Head, error: &ApiError, out: &mut Vec<u8>);
+}
+
+/// The body of a streamed answer.
+pub struct SseBody<S> {
+    skin: S,
+    head: Head,
+    source: Source,
+    every: Duration,
+    keep_alive: Pin<Box<Sleep>>,
+}
+
+enum Source {
+    /// Nothing has begun; only comments were sent.
+    Waiting(oneshot::Receiver<Result<Begun, Refusal>>),
+    Streaming(mpsc::Receiver<Delivery>),
+    Over,
+}
+
+impl<S: StreamSkin> SseBody<S> {
+    /// A body for an answer that has begun.
+    pub fn streaming(
+        skin: S,
+        head: Head,
+        deliveries: mpsc::Receiver<Delivery>,
+        every: Duration,
+    ) -> Self {
+        Self::new(skin, head, Source::Streaming(deliveries), every)
+    }
+
+    /// A body for an answer that has not begun yet. From here on errors are events.
+    pub fn waiting(
+        skin: S,
+        head: Head,
+        begun: oneshot::Receiver<Result<Begun, Refusal>>,
+        every: Duration,
+    ) -> Self {
+        let mut body = Self::new(skin, head, Source::Waiting(begun), every);
+        // The wait that led here was one interval already: the first comment is due now.
+        body.keep_alive.as_mut().reset(Instant::now());
+        body
+    }
+
+    fn new(skin: S, head: Head, source: Source, every: Duration) -> Self {
+        SseBody {
+            skin,
+            head,
+            source,
+            every,
+            keep_alive: Box::pin(sleep(every)),
+        }
+    }
+
+    /// Writes what is ready. Pending when nothing more is.
+    fn write_ready(&mut self, context: &mut Context<'_>, out: &mut Vec<u8>) -> Poll<()> {
+        while out.len() < WRITE_BYTES {
+            match &mut self.source {
+                Source::Over => return Poll::Ready(()),
+                Source::Waiting(begun) => match Pin::new(begun).poll(context) {
+                    Poll::Ready(Ok(Ok(Begun::Stream(head, deliveries)))) => {
+                        self.head = head;
+                        self.source = Source::Streaming(deliveries);
+                    }
+                    Poll::Ready(Ok(Err(refusal))) => self.fail(&refusal.into(), out),
+                    Poll::Ready(Ok(Ok(Begun::Whole(_))) | Err(_)) => {
+                        self.fail(&ApiError::internal(), out)
+                    }
+                    Poll::Pending => return Poll::Pending,
+                },
+                Source::Streaming(deliveries) => match deliveries.poll_recv(context) {
+                    Poll::Ready(Some(delivery)) => self.write(delivery, out),
+                    // The journey ended without a word: it panicked. Never a cut stream that looks complete.
+                    Poll::Ready(None) => self.fail(&ApiError::internal(), out),
+                    Poll::Pending => return Poll::Pending,
+                },
+            }
+        }
+        Poll::Ready(())
+    }
+
+    fn write(&mut self, delivery: Delivery, out: &mut Vec<u8>) {
+        match delivery {
+            Delivery::Choice(choice) => self.skin.choice(&self.head, &choice, out),
+            Delivery::Settled(held, receipt) => {
+                self.skin.settled(&self.head, &held, &receipt, out);
+                self.source = Source::Over;
+            }
+            Delivery::Broken(error) => self.fail(&ApiError::from(&error), out),
+            Delivery::Unsettled => self.fail(
+                &ApiError::busy("The answer could not be accounted for and was not charged"),
+                out,
+            ),
+        }
+    }
+
+    fn fail(&mut self, error: &ApiError, out: &mut Vec<u8>) {
+        self.skin.failed(&self.head, error, out);
+        self.source = Source::Over;
+    }
+}
+
+impl<S: StreamSkin + Unpin> Body for SseBody<S> {
+    type Data = Bytes;
+    type Error = std::convert::Infallible;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
+        let body = self.get_mut();
+        if matches!(body.source, Source::Over) {
+            return Poll::Ready(None);
+        }
+        let mut out = Vec::new();
+        let waits = body.write_ready(context, &mut out).is_pending();
+        if out.is_empty() && waits {
+            if body.keep_alive.as_mut().poll(context).is_pending() {
+                return Poll::Pending;
+            }
+            out.extend_from_slice(KEEP_ALIVE);
+        }
+        body.keep_alive.as_mut().reset(Instant::now() + body.every);
+        Poll::Ready(Some(Ok(Frame::data(out.into()))))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        matches!(self.source, Source::Over)
+    }
+}

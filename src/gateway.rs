@@ -1,0 +1,210 @@
+//! The journey of a request, on one page: plan → candidates → hold → attempts → settle → answer.
+//!
+//! Every skin uses it. Knows the stages and their order; the stages know nothing of each other.
+
+use std::sync::Arc;
+
+use tokio::sync::oneshot;
+use tokio_util::task::TaskTracker;
+
+use crate::attempt::run::{self, Answer, Exhausted};
+use crate::catalog::Catalog;
+use crate::clock::now_ms;
+use crate::domain::call::Call;
+use crate::domain::event::Reply;
+use crate::domain::principal::Principal;
+use crate::ledger::{Hold, HoldError, Ledger, SettleError};
+use crate::plan::{self, PlanError};
+use crate::rank::{self, RankError};
+use crate::stream::client::{self, Begun, Client, Delivery, Head, Left, Receipt, Whole};
+use crate::stream::meter::Meter;
+use crate::stream::relay::{self, Ending, Relayed};
+use crate::stream::source::EventStream;
+use crate::transport::Transport;
+
+mod ceiling;
+mod record;
+
+pub use ceiling::Ceiling;
+use record::Run;
+
+/// Serves calls. Cloning shares everything.
+#[derive(Clone)]
+pub struct Gateway {
+    catalog: Catalog,
+    ledger: Ledger,
+    transport: Transport,
+    default_model: Option<Arc<str>>,
+    tasks: TaskTracker,
+}
+
+/// A call under way. Dropping it tells the journey that the caller left.
+pub struct Serving {
+    /// What is known before an endpoint answers: the generation's id and the model that was asked for.
+    pub head: Head,
+    /// Resolves when the answer begins, or is refused. A closed channel means the journey panicked.
+    pub begun: oneshot::Receiver<Result<Begun, Refusal>>,
+}
+
+/// Why a call is not answered.
+#[derive(Debug, thiserror::Error)]
+pub enum Refusal {
+    /// The request does not make sense to the catalogue.
+    #[error(transparent)]
+    Plan(#[from] PlanError),
+    /// No endpoint fits.
+    #[error(transparent)]
+    Rank(#[from] RankError),
+    /// The caller cannot pay.
+    #[error("{error}")]
+    Hold {
+        /// What the ledger says.
+        error: HoldError,
+        /// What the hold was made of, for the message.
+        ceiling: Ceiling,
+    },
+    /// Every endpoint failed.
+    #[error(transparent)]
+    Exhausted(#[from] Exhausted),
+    /// The answer is there but could not be settled, so it is withheld and not charged.
+    #[error(transparent)]
+    Settle(#[from] SettleError),
+    /// The server is shutting down.
+    #[error("the server is shutting down")]
+    Closing,
+}
+
+impl Gateway {
+    /// A gateway over its parts; the journeys' tasks belong to `tasks`, which the shutdown awaits.
+    pub fn new(
+        catalog: Catalog,
+        ledger: Ledger,
+        transport: Transport,
+        default_model: Option<&str>,
+        tasks: TaskTracker,
+    ) -> Self {
+        Gateway {
+            catalog,
+            ledger,
+            transport,
+            default_model: default_model.map(Arc::from),
+            tasks,
+        }
+    }
+
+    /// Starts a call's journey.
+    pub fn serve(&self, who: Arc<Principal>, call: Call) -> Serving {
+        let run = Run::begin(who, call, now_ms());
+        let (mut client, begun) = client::pair();
+        let head = run.head();
+        if self.tasks.is_closed() {
+            client.refuse(Refusal::Closing);
+        } else {
+            self.tasks.spawn(self.clone().journey(run, client));
+        }
+        Serving { head, begun }
+    }
+
+    async fn journey(self, mut run: Run, mut client: Client<Refusal>) {
+        if let Err(refusal) = self.answer(&mut run, &mut client).await {
+            run.log_refusal(&refusal);
+            client.refuse(refusal);
+        }
+    }
+
+    async fn answer(&self, run: &mut Run, client: &mut Client<Refusal>) -> Result<(), Refusal> {
+        let plan = plan::plan(
+            &run.call,
+            self.default_model.as_deref(),
+            &self.catalog.snapshot(),
+        )?;
+        let candidates = rank::rank(&plan)?;
+        let ceiling = Ceiling::of(&plan, &candidates, run.created_at);
+        let hold = self
+            .ledger
+            .hold(&run.who, ceiling.most)
+            .await
+            .map_err(|error| Refusal::Hold { error, ceiling })?;
+        let meter = Meter::new(plan.prompt_tokens);
+        match client
+            .unless_left(run::run(&self.transport, &run.call, candidates))
+            .await
+        {
+            Ok(Ok(outcome)) => {
+                run.answered_by(outcome.candidate, outcome.attempts);
+                match outcome.answer {
+                    Answer::Whole(reply) => self.whole(run, client, hold, meter, reply).await?,
+                    Answer::Stream(stream) => self.stream(run, client, hold, meter, *stream).await,
+                }
+            }
+            Ok(Err(exhausted)) => {
+                run.attempts.clone_from(&exhausted.attempts);
+                self.ledger.record(hold, run.failed()).await;
+                return Err(exhausted.into());
+            }
+            Err(Left) => self.ledger.record(hold, run.abandoned()).await,
+        }
+        Ok(())
+    }
+
+    async fn whole(
+        &self,
+        run: &mut Run,
+        client: &mut Client<Refusal>,
+        hold: Hold,
+        mut meter: Meter,
+        reply: Reply,
+    ) -> Result<(), SettleError> {
+        meter.reply(&reply);
+        let receipt = self.settle(run, hold, &meter).await?;
+        client.whole(Whole {
+            head: run.head(),
+            reply,
+            receipt,
+        });
+        Ok(())
+    }
+
+    async fn stream(
+        &self,
+        run: &mut Run,
+        client: &mut Client<Refusal>,
+        hold: Hold,
+        mut meter: Meter,
+        stream: EventStream,
+    ) {
+        client.stream(run.head());
+        let Relayed { ending, first } = relay::relay(stream, &mut meter, client).await;
+        run.first_token_at = first;
+        let last = match ending {
+            Ending::Complete(held) => match self.settle(run, hold, &meter).await {
+                Ok(receipt) => Delivery::Settled(held, Box::new(receipt)),
+                Err(error) => {
+                    tracing::error!(generation.id = %run.id, %error, "a complete answer could not be settled");
+                    Delivery::Unsettled
+                }
+            },
+            Ending::Broken(error) => {
+                self.ledger.record(hold, run.broken(&meter, &error)).await;
+                Delivery::Broken(error)
+            }
+            Ending::Left => {
+                run.cancelled = true;
+                if let Err(error) = self.settle(run, hold, &meter).await {
+                    tracing::error!(generation.id = %run.id, %error, "a cancelled run could not be settled");
+                }
+                return;
+            }
+        };
+        // The caller may have left in this very moment; the run is settled all the same.
+        let _ = client.deliver(last).await;
+    }
+
+    /// Charges the run, durably.
+    async fn settle(&self, run: &Run, hold: Hold, meter: &Meter) -> Result<Receipt, SettleError> {
+        let (generation, receipt) = run.finished(meter);
+        record::log(&generation);
+        self.ledger.settle(hold, generation).await?;
+        Ok(receipt)
+    }
+}

@@ -1,0 +1,68 @@
+//! The most a call can cost, over every candidate that may be tried.
+
+use crate::catalog::snapshot::Endpoint;
+use crate::domain::money::Nanos;
+use crate::ledger::price;
+use crate::plan::Plan;
+use crate::rank::Candidate;
+
+/// The cap on output tokens of an endpoint that states none.
+const UNSTATED_OUTPUT_CAP: u64 = 16_384;
+
+/// The most a call can cost, and what that is made of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Ceiling {
+    /// The dearest candidate's price for the whole prompt and the longest answer.
+    pub most: Nanos,
+    /// The part of `most` that is owed before the first output token.
+    pub before_output: Nanos,
+    /// Output tokens that `most` pays for.
+    pub output_tokens: u64,
+}
+
+impl Ceiling {
+    /// The dearest of the candidates.
+    pub fn of(plan: &Plan, candidates: &[Candidate], at_ms: i64) -> Self {
+        candidates
+            .iter()
+            .map(|candidate| Ceiling::at(plan, &candidate.endpoint, at_ms))
+            .max_by_key(|ceiling| ceiling.most)
+            .unwrap_or(Ceiling {
+                most: Nanos::ZERO,
+                before_output: Nanos::ZERO,
+                output_tokens: 0,
+            })
+    }
+
+    fn at(plan: &Plan, endpoint: &Endpoint, at_ms: i64) -> Self {
+        let cap = endpoint
+            .max_output_tokens
+            .or(endpoint.context_length)
+            .unwrap_or(UNSTATED_OUTPUT_CAP);
+        let output_tokens = plan
+            .max_tokens
+            .map_or(cap, |wanted| wanted.min(cap))
+            .saturating_mul(plan.choices);
+        Ceiling {
+            most: price::most(&endpoint.pricing, plan.prompt_tokens, output_tokens, at_ms),
+            before_output: price::most(&endpoint.pricing, plan.prompt_tokens, 0, at_ms),
+            output_tokens,
+        }
+    }
+
+    /// How many output tokens `available` would pay for: the second number of contract 5.5's
+    /// affordability message.
+    pub fn affordable_tokens(&self, available: Nanos) -> u64 {
+        let (for_output, left) = (
+            self.most.0 - self.before_output.0,
+            available.0 - self.before_output.0,
+        );
+        if for_output <= 0 || left <= 0 {
+            return 0;
+        }
+        let tokens = i128::from(left) * i128::from(self.output_tokens) / i128::from(for_output);
+        u64::try_from(tokens)
+            .unwrap_or(u64::MAX)
+            .min(self.output_tokens)
+    }
+}

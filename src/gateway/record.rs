@@ -1,0 +1,224 @@
+//! The run as it goes: what the generation's record will say.
+
+use std::sync::Arc;
+
+use tokio::time::Instant;
+
+use super::Refusal;
+use crate::clock::now_ms;
+use crate::domain::call::Call;
+use crate::domain::event::FinishReason;
+use crate::domain::generation::{Attempt, Charge, Generation, Served};
+use crate::domain::ids::GenerationId;
+use crate::domain::principal::Principal;
+use crate::ledger::price;
+use crate::rank::Candidate;
+use crate::stream::client::{Head, Receipt};
+use crate::stream::meter::Meter;
+use crate::stream::source::StreamError;
+
+/// One run under way.
+pub(super) struct Run {
+    pub(super) id: GenerationId,
+    pub(super) created_at: i64,
+    pub(super) who: Arc<Principal>,
+    pub(super) call: Call,
+    pub(super) attempts: Vec<Attempt>,
+    pub(super) first_token_at: Option<Instant>,
+    pub(super) cancelled: bool,
+    started: Instant,
+    answered: Option<(Candidate, Instant)>,
+}
+
+impl Run {
+    pub(super) fn begin(who: Arc<Principal>, call: Call, now: i64) -> Self {
+        Run {
+            id: GenerationId::new(now),
+            created_at: now,
+            who,
+            call,
+            attempts: Vec::new(),
+            first_token_at: None,
+            cancelled: false,
+            started: Instant::now(),
+            answered: None,
+        }
+    }
+
+    /// Notes who answered.
+    pub(super) fn answered_by(&mut self, candidate: Candidate, attempts: Vec<Attempt>) {
+        self.attempts = attempts;
+        self.answered = Some((candidate, Instant::now()));
+    }
+
+    /// What every part of the answer repeats.
+    pub(super) fn head(&self) -> Head {
+        let answered = self.answered.as_ref().map(|(candidate, _)| candidate);
+        Head {
+            id: self.id.clone(),
+            created: self.created_at / 1_000,
+            model: answered.map_or_else(
+                || self.requested().into(),
+                |candidate| candidate.model.id.clone(),
+            ),
+            provider: answered.map_or_else(String::new, |candidate| {
+                candidate.endpoint.provider.name.clone()
+            }),
+        }
+    }
+
+    /// The record and the receipt of a run that is charged.
+    pub(super) fn finished(&self, meter: &Meter) -> (Generation, Receipt) {
+        let usage = meter.usage();
+        let charge = match &self.answered {
+            Some((candidate, _)) => price::charge(
+                &candidate.endpoint.pricing,
+                Some(&usage),
+                self.finish(meter),
+                self.created_at,
+            ),
+            None => Charge::default(),
+        };
+        let facts = meter.facts();
+        let receipt = Receipt {
+            usage,
+            charge: charge.clone(),
+            system_fingerprint: facts.system_fingerprint.clone(),
+            service_tier: facts.service_tier.clone(),
+        };
+        let finish = meter.finish();
+        let generation = Generation {
+            served: self.served(meter),
+            finish_reason: finish.map(|finish| finish.reason.as_str().to_owned()),
+            native_finish_reason: finish.map(|finish| finish.native.clone()),
+            usage: Some(usage),
+            charge,
+            ..self.blank()
+        };
+        (generation, receipt)
+    }
+
+    /// The record of a run that broke off after it had begun: not charged (contract 15.3).
+    pub(super) fn broken(&self, meter: &Meter, error: &StreamError) -> Generation {
+        Generation {
+            served: self.served(meter),
+            finish_reason: Some(FinishReason::Error.as_str().to_owned()),
+            native_finish_reason: Some(error.to_string()),
+            usage: Some(meter.usage()),
+            charge: Charge {
+                insured: true,
+                ..Charge::default()
+            },
+            ..self.blank()
+        }
+    }
+
+    /// The record of a run that no endpoint answered.
+    pub(super) fn failed(&self) -> Generation {
+        Generation {
+            finish_reason: Some(FinishReason::Error.as_str().to_owned()),
+            ..self.blank()
+        }
+    }
+
+    /// The record of a run whose caller left before anything was generated.
+    pub(super) fn abandoned(&self) -> Generation {
+        Generation {
+            cancelled: true,
+            ..self.blank()
+        }
+    }
+
+    /// Logs a call that was not answered: what an operator sees of it.
+    pub(super) fn log_refusal(&self, refusal: &Refusal) {
+        tracing::warn!(
+            generation.id = %self.id,
+            model = self.requested(),
+            attempts = self.attempts.len(),
+            duration_ms = millis(self.started, Instant::now()),
+            error = %refusal,
+            "call refused"
+        );
+    }
+
+    fn finish(&self, meter: &Meter) -> Option<FinishReason> {
+        meter.finish().map(|finish| finish.reason)
+    }
+
+    fn requested(&self) -> &str {
+        self.call
+            .model
+            .as_deref()
+            .or(self.call.models.first().map(String::as_str))
+            .unwrap_or_default()
+    }
+
+    fn served(&self, meter: &Meter) -> Option<Served> {
+        let (candidate, _) = self.answered.as_ref()?;
+        let endpoint = &candidate.endpoint;
+        Some(Served {
+            model: candidate.model.id.clone(),
+            provider: endpoint.provider.slug.clone(),
+            provider_name: endpoint.provider.name.clone(),
+            endpoint: endpoint.tag.clone(),
+            upstream_id: meter.facts().upstream_id.clone(),
+            service_tier: meter.facts().service_tier.clone(),
+        })
+    }
+
+    fn blank(&self) -> Generation {
+        let origin = self.call.origin.clone();
+        let first = self
+            .first_token_at
+            .or(self.answered.as_ref().map(|(_, at)| *at));
+        Generation {
+            id: self.id.clone(),
+            created_at: self.created_at,
+            account: self.who.account.clone(),
+            key: self.who.key,
+            served: None,
+            requested_model: self.requested().to_owned(),
+            api_type: "completions".to_owned(),
+            streamed: self.call.stream,
+            cancelled: self.cancelled,
+            finish_reason: None,
+            native_finish_reason: None,
+            latency_ms: first.map(|first| millis(self.started, first)),
+            generation_ms: first.map(|first| millis(first, Instant::now())),
+            usage: None,
+            charge: Charge::default(),
+            attempts: self.attempts.clone(),
+            referer: origin.referer,
+            title: origin.title,
+            user_agent: origin.user_agent,
+            session_id: origin.session_id,
+            external_user: origin.external_user,
+        }
+    }
+}
+
+/// One line per charged run: never its prompt, its answer or its key.
+pub(super) fn log(generation: &Generation) {
+    let tokens = generation
+        .usage
+        .map(|usage| usage.tokens)
+        .unwrap_or_default();
+    tracing::info!(
+        generation.id = %generation.id,
+        model = generation.served.as_ref().map(|served| served.model.as_str()),
+        endpoint.tag = generation.served.as_ref().map(|served| served.endpoint.as_str()),
+        streamed = generation.streamed,
+        cancelled = generation.cancelled,
+        finish_reason = generation.finish_reason,
+        tokens.prompt = tokens.prompt,
+        tokens.completion = tokens.completion,
+        cost = %generation.charge.net,
+        ttft_ms = generation.latency_ms,
+        duration_ms = now_ms() - generation.created_at,
+        "generation"
+    );
+}
+
+fn millis(from: Instant, to: Instant) -> i64 {
+    i64::try_from(to.saturating_duration_since(from).as_millis()).unwrap_or(i64::MAX)
+}

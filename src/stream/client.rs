@@ -1,0 +1,149 @@
+//! The way back to the caller: a bounded channel, and the knowledge whether anyone still listens.
+//!
+//! The journey runs in a task of its own, so that a caller who leaves never tears a settlement in
+//! half; this channel is all that connects the two. It holds few deliveries, so a slow reader slows
+//! the upstream down rather than filling memory.
+
+use std::future::Future;
+
+use tokio::sync::{mpsc, oneshot};
+
+use super::source::StreamError;
+use crate::domain::event::{Choice, Reply};
+use crate::domain::generation::Charge;
+use crate::domain::ids::{GenerationId, ModelId};
+use crate::domain::usage::Usage;
+
+/// Deliveries that wait for a slow reader before the upstream is made to wait.
+const IN_FLIGHT: usize = 32;
+
+/// Who answers: what every chunk of an answer repeats.
+#[derive(Clone, Debug)]
+pub struct Head {
+    /// The generation.
+    pub id: GenerationId,
+    /// Unix seconds.
+    pub created: i64,
+    /// The concrete model that answers (contract 3.1).
+    pub model: ModelId,
+    /// The provider's display name.
+    pub provider: String,
+}
+
+/// The proof that a run is settled: what the last bytes of an answer tell.
+#[derive(Clone, Debug)]
+pub struct Receipt {
+    /// What was used.
+    pub usage: Usage,
+    /// What was charged.
+    pub charge: Charge,
+    /// OpenAI's `system_fingerprint`.
+    pub system_fingerprint: Option<String>,
+    /// The tier that served.
+    pub service_tier: Option<String>,
+}
+
+/// A complete answer, already settled.
+#[derive(Debug)]
+pub struct Whole {
+    /// Who answered.
+    pub head: Head,
+    /// The answer.
+    pub reply: Reply,
+    /// The proof of its settlement.
+    pub receipt: Receipt,
+}
+
+/// What a run begins with, or why it does not.
+pub enum Begun {
+    /// A complete answer, already settled.
+    Whole(Box<Whole>),
+    /// An answer that has begun to stream.
+    Stream(Head, mpsc::Receiver<Delivery>),
+}
+
+/// One step of a streamed answer.
+#[derive(Debug)]
+pub enum Delivery {
+    /// More of a choice.
+    Choice(Box<Choice>),
+    /// The run is settled: the finish reasons that were held back, and the receipt.
+    Settled(Vec<Choice>, Box<Receipt>),
+    /// The answer broke off after it had begun.
+    Broken(StreamError),
+    /// The answer is complete but could not be settled.
+    Unsettled,
+}
+
+/// The journey's end of the way back.
+pub struct Client<E> {
+    begin: Option<oneshot::Sender<Result<Begun, E>>>,
+    stream: Option<mpsc::Sender<Delivery>>,
+}
+
+/// The caller is gone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Left;
+
+/// Connects a journey with its caller.
+pub fn pair<E>() -> (Client<E>, oneshot::Receiver<Result<Begun, E>>) {
+    let (begin, begun) = oneshot::channel();
+    (
+        Client {
+            begin: Some(begin),
+            stream: None,
+        },
+        begun,
+    )
+}
+
+impl<E> Client<E> {
+    /// Runs `work` unless the caller leaves first, which drops it.
+    pub async fn unless_left<T>(&mut self, work: impl Future<Output = T>) -> Result<T, Left> {
+        tokio::select! {
+            biased;
+            done = work => Ok(done),
+            () = self.left() => Err(Left),
+        }
+    }
+
+    /// Answers with a refusal.
+    pub fn refuse(&mut self, error: E) {
+        self.begin(Err(error));
+    }
+
+    /// Answers with a complete reply.
+    pub fn whole(&mut self, whole: Whole) {
+        self.begin(Ok(Begun::Whole(Box::new(whole))));
+    }
+
+    /// Begins to stream.
+    pub fn stream(&mut self, head: Head) {
+        let (sender, receiver) = mpsc::channel(IN_FLIGHT);
+        self.stream = Some(sender);
+        self.begin(Ok(Begun::Stream(head, receiver)));
+    }
+
+    /// Sends one step of a stream; waits while the caller is slow.
+    pub async fn deliver(&mut self, delivery: Delivery) -> Result<(), Left> {
+        match &self.stream {
+            Some(sender) => sender.send(delivery).await.map_err(|_| Left),
+            None => Err(Left),
+        }
+    }
+
+    fn begin(&mut self, begun: Result<Begun, E>) {
+        if let Some(begin) = self.begin.take() {
+            // The caller may have left in this very moment; the next delivery notices.
+            let _ = begin.send(begun);
+        }
+    }
+
+    async fn left(&mut self) {
+        match (&mut self.begin, &self.stream) {
+            (Some(begin), _) => begin.closed().await,
+            (None, Some(sender)) => sender.closed().await,
+            (None, None) => {}
+        }
+    }
+}

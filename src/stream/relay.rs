@@ -1,0 +1,73 @@
+//! Carries a streamed answer from the upstream to the client, and counts it on the way.
+
+use tokio::time::Instant;
+
+use super::client::{Client, Delivery};
+use super::meter::Meter;
+use super::source::{EventStream, StreamError};
+use crate::domain::event::{Choice, Event};
+
+/// How a relay ended.
+#[derive(Debug)]
+pub enum Ending {
+    /// The answer is complete; these finish reasons wait until it is settled, so that a client
+    /// never sees an answer end that the ledger does not have.
+    Complete(Vec<Choice>),
+    /// The upstream broke off.
+    Broken(StreamError),
+    /// The caller left; dropping the stream cancels the upstream.
+    Left,
+}
+
+/// What a relay saw.
+#[derive(Debug)]
+pub struct Relayed {
+    /// How it ended.
+    pub ending: Ending,
+    /// When the first event arrived.
+    pub first: Option<Instant>,
+}
+
+/// Relays until the answer ends, breaks, or nobody listens. A slow reader slows the upstream.
+pub async fn relay<E>(
+    mut stream: EventStream,
+    meter: &mut Meter,
+    client: &mut Client<E>,
+) -> Relayed {
+    let (mut held, mut first) = (Vec::new(), None);
+    let ending = loop {
+        let event = match client.unless_left(stream.next()).await {
+            Ok(Ok(Some(event))) => event,
+            Ok(Ok(None)) => break Ending::Complete(held),
+            Ok(Err(error)) => break Ending::Broken(error),
+            Err(_left) => break Ending::Left,
+        };
+        first.get_or_insert_with(Instant::now);
+        meter.event(&event);
+        let Event::Choice(choice) = event else {
+            continue;
+        };
+        let (now, later) = split(choice);
+        held.extend(later);
+        if let Some(choice) = now
+            && client.deliver(Delivery::Choice(choice)).await.is_err()
+        {
+            break Ending::Left;
+        }
+    };
+    Relayed { ending, first }
+}
+
+/// What may be delivered at once, and the finish reason that waits for the settlement.
+fn split(mut choice: Box<Choice>) -> (Option<Box<Choice>>, Option<Choice>) {
+    let Some(finish) = choice.finish.take() else {
+        return (Some(choice), None);
+    };
+    let last = Choice {
+        index: choice.index,
+        finish: Some(finish),
+        ..Choice::default()
+    };
+    let worth_sending = !choice.message.is_empty() || choice.logprobs.is_some();
+    (worth_sending.then_some(choice), Some(last))
+}

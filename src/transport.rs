@@ -1,0 +1,312 @@
+//! The one dialer: every outbound request goes through here, and nothing else knows an HTTP client.
+//!
+//! Each provider has a client and so a pool of its own, which keeps a stalling provider from
+//! holding up the others. Base URLs come from the operator alone, so private addresses are allowed;
+//! no field of a request reaches an address. Redirects are never followed.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, USER_AGENT};
+use http::{HeaderMap, HeaderValue, Request, StatusCode, Uri};
+use http_body_util::{BodyExt as _, Full};
+use hyper::body::Incoming;
+use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
+use hyper_util::client::legacy::Client;
+use hyper_util::client::legacy::connect::HttpConnector;
+use hyper_util::rt::{TokioExecutor, TokioTimer};
+use parking_lot::RwLock;
+
+use crate::catalog::snapshot::{Auth, Endpoint, Provider};
+use crate::domain::ids::ProviderSlug;
+use crate::echo;
+use crate::wire::Encoded;
+
+/// The base URL of the model that lives in this process (see [`crate::echo`]).
+pub const ECHO_BASE_URL: &str = "internal:echo";
+
+/// Longer answers are refused rather than held in memory.
+const MAX_BODY_BYTES: usize = 128 << 20;
+
+/// Idle connections are kept this long; providers close theirs after a minute or more.
+const POOL_IDLE: Duration = Duration::from_secs(50);
+
+type Http = Client<HttpsConnector<HttpConnector>, Full<Bytes>>;
+
+/// Sends requests to providers. Cloning shares the pools.
+#[derive(Clone)]
+pub struct Transport {
+    tls: Arc<rustls::ClientConfig>,
+    clients: Arc<RwLock<HashMap<ProviderSlug, Pooled>>>,
+}
+
+#[derive(Clone)]
+struct Pooled {
+    client: Http,
+    connect: Duration,
+}
+
+/// A provider's answer, its body still to be read.
+#[derive(Debug)]
+pub struct Response {
+    /// The status.
+    pub status: StatusCode,
+    /// The headers.
+    pub headers: HeaderMap,
+    /// The body.
+    pub body: Body,
+}
+
+/// A body that arrives piece by piece. Dropping it closes the exchange, which cancels the upstream.
+#[derive(Debug)]
+pub struct Body(Source);
+
+#[derive(Debug)]
+enum Source {
+    Network(Incoming),
+    Echo(echo::Chunks),
+    Empty,
+}
+
+/// Why an exchange failed below HTTP.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum TransportError {
+    /// The address is not a URL, or TLS could not be set up.
+    #[error("bad address: {0}")]
+    Address(String),
+    /// No connection: refused, unresolvable, TLS failure, connect timeout.
+    #[error("cannot connect: {0}")]
+    Connect(String),
+    /// The connection broke before or within the answer.
+    #[error("connection lost: {0}")]
+    Lost(String),
+    /// The answer is longer than the gateway will hold.
+    #[error("the answer is larger than {MAX_BODY_BYTES} bytes")]
+    TooLarge,
+}
+
+impl Transport {
+    /// A dialer with the web's root certificates. Fails only when TLS itself cannot be set up.
+    pub fn new() -> Result<Self, TransportError> {
+        let roots = rustls::RootCertStore {
+            roots: webpki_roots::TLS_SERVER_ROOTS.to_vec(),
+        };
+        let tls = rustls::ClientConfig::builder_with_provider(Arc::new(
+            rustls::crypto::ring::default_provider(),
+        ))
+        .with_safe_default_protocol_versions()
+        .map_err(|error| TransportError::Address(error.to_string()))?
+        .with_root_certificates(roots)
+        .with_no_client_auth();
+        Ok(Transport {
+            tls: Arc::new(tls),
+            clients: Arc::default(),
+        })
+    }
+
+    /// Sends `encoded` to `endpoint` and returns once the answer's headers are there.
+    pub async fn send(
+        &self,
+        endpoint: &Endpoint,
+        encoded: Encoded,
+    ) -> Result<Response, TransportError> {
+        let base_url = endpoint
+            .base_url
+            .as_deref()
+            .unwrap_or(&endpoint.provider.base_url);
+        if base_url == ECHO_BASE_URL {
+            return Ok(Response::from(echo::respond(&encoded.path, &encoded.body)));
+        }
+        let request = request(&endpoint.provider, base_url, encoded)?;
+        let answer = self
+            .client(&endpoint.provider)
+            .request(request)
+            .await
+            .map_err(|error| {
+                if error.is_connect() {
+                    TransportError::Connect(root_cause(&error))
+                } else {
+                    TransportError::Lost(root_cause(&error))
+                }
+            })?;
+        let (head, body) = answer.into_parts();
+        Ok(Response {
+            status: head.status,
+            headers: head.headers,
+            body: Body(Source::Network(body)),
+        })
+    }
+
+    /// The provider's client; made at first use, and again when a reload changed the connect timeout.
+    fn client(&self, provider: &Provider) -> Http {
+        let connect = provider.timeouts.connect;
+        if let Some(pooled) = self
+            .clients
+            .read()
+            .get(&provider.slug)
+            .filter(|pooled| pooled.connect == connect)
+        {
+            return pooled.client.clone();
+        }
+        let client = self.build(connect);
+        self.clients.write().insert(
+            provider.slug.clone(),
+            Pooled {
+                client: client.clone(),
+                connect,
+            },
+        );
+        client
+    }
+
+    fn build(&self, connect: Duration) -> Http {
+        let https = HttpsConnectorBuilder::new()
+            .with_tls_config((*self.tls).clone())
+            .https_or_http()
+            .enable_http1()
+            .enable_http2()
+            .wrap_connector(connector(connect));
+        Client::builder(TokioExecutor::new())
+            .pool_idle_timeout(POOL_IDLE)
+            .pool_timer(TokioTimer::new())
+            .build(https)
+    }
+}
+
+impl Body {
+    /// A body that is over.
+    pub fn empty() -> Self {
+        Body(Source::Empty)
+    }
+
+    /// The next piece; `None` at the end.
+    pub async fn next(&mut self) -> Option<Result<Bytes, TransportError>> {
+        match &mut self.0 {
+            Source::Echo(chunks) => chunks.next().map(Ok),
+            Source::Empty => None,
+            Source::Network(incoming) => loop {
+                match incoming.frame().await? {
+                    Ok(frame) => match frame.into_data() {
+                        Ok(bytes) => return Some(Ok(bytes)),
+                        Err(_trailers) => continue,
+                    },
+                    Err(error) => return Some(Err(TransportError::Lost(root_cause(&error)))),
+                }
+            },
+        }
+    }
+
+    /// The whole body, in one piece.
+    pub async fn collect(mut self) -> Result<Bytes, TransportError> {
+        let Some(first) = self.next().await.transpose()? else {
+            return Ok(Bytes::new());
+        };
+        let Some(second) = self.next().await.transpose()? else {
+            return Ok(first);
+        };
+        let mut whole = [first, second].concat();
+        while let Some(piece) = self.next().await.transpose()? {
+            if whole.len() + piece.len() > MAX_BODY_BYTES {
+                return Err(TransportError::TooLarge);
+            }
+            whole.extend_from_slice(&piece);
+        }
+        Ok(whole.into())
+    }
+}
+
+impl From<echo::EchoResponse> for Response {
+    fn from(echo: echo::EchoResponse) -> Self {
+        let mut headers = HeaderMap::new();
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static(echo.content_type));
+        Response {
+            status: echo.status,
+            headers,
+            body: Body(Source::Echo(echo.chunks)),
+        }
+    }
+}
+
+/// Connects with TCP_NODELAY, so that a small chunk never waits for a full segment.
+fn connector(timeout: Duration) -> HttpConnector {
+    let mut connector = HttpConnector::new();
+    connector.enforce_http(false);
+    connector.set_nodelay(true);
+    connector.set_connect_timeout(Some(timeout));
+    connector.set_keepalive(Some(Duration::from_secs(60)));
+    connector
+}
+
+/// The request as the provider gets it: the wire's headers, the operator's, the key. Nothing of the caller's.
+fn request(
+    provider: &Provider,
+    base_url: &str,
+    encoded: Encoded,
+) -> Result<Request<Full<Bytes>>, TransportError> {
+    let uri: Uri = format!("{}{}", base_url.trim_end_matches('/'), encoded.path)
+        .parse()
+        .map_err(|_| TransportError::Address(base_url.to_owned()))?;
+    let mut headers = encoded.headers;
+    headers
+        .entry(CONTENT_TYPE)
+        .or_insert(HeaderValue::from_static("application/json"));
+    headers
+        .entry(ACCEPT)
+        .or_insert(HeaderValue::from_static("*/*"));
+    headers.insert(
+        USER_AGENT,
+        HeaderValue::from_static(concat!("turnpike/", env!("CARGO_PKG_VERSION"))),
+    );
+    for (name, value) in &provider.headers {
+        headers.insert(name.clone(), value.clone());
+    }
+    match &provider.auth {
+        Auth::None => {}
+        Auth::Bearer(key) => drop(headers.insert(
+            AUTHORIZATION,
+            secret_header(&format!("Bearer {}", key.expose()))?,
+        )),
+        Auth::Header(name, key) => drop(headers.insert(name.clone(), secret_header(key.expose())?)),
+    }
+    let mut request = Request::post(uri)
+        .body(Full::new(encoded.body))
+        .map_err(|error| TransportError::Address(error.to_string()))?;
+    *request.headers_mut() = headers;
+    Ok(request)
+}
+
+fn secret_header(text: &str) -> Result<HeaderValue, TransportError> {
+    let mut value = HeaderValue::from_str(text).map_err(|_| {
+        TransportError::Address("the key has characters that no header can carry".into())
+    })?;
+    value.set_sensitive(true);
+    Ok(value)
+}
+
+/// The innermost cause: what an operator wants to read.
+fn root_cause(error: &dyn std::error::Error) -> String {
+    let mut cause = error;
+    while let Some(source) = cause.source() {
+        cause = source;
+    }
+    cause.to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use tower::Service as _;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn sockets_do_not_wait_for_full_segments() {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let uri: Uri = format!("http://{}/", listener.local_addr().unwrap())
+            .parse()
+            .unwrap();
+        let stream = connector(Duration::from_secs(1)).call(uri).await.unwrap();
+        assert!(stream.inner().nodelay().unwrap());
+    }
+}
