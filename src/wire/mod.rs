@@ -33,12 +33,13 @@ impl WireName {
     }
 
     /// Every name that a catalogue may use.
-    pub const ALL: [&'static str; 10] = [
+    pub const ALL: [&'static str; 11] = [
         "openai",
         "anthropic",
         "gemini",
         "vertex",
         "vertex-anthropic",
+        "vertex-openai",
         "bedrock",
         "azure",
         "cohere",

@@ -1,0 +1,237 @@
+//! What providers do differently from the protocol they speak, read from `quirks.toml` and from the `quirks` table of
+//! a `[[providers]]`. Turned into the wire's [`Quirks`] and the catalogue's own facts.
+
+use std::collections::BTreeMap;
+
+use super::fields::Fields;
+use super::problem::{Problem, hint};
+use crate::wire::quirks::{MaxTokensName, Quirks};
+
+/// How one provider behaves. Only what is known differs from OpenAI.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Behaviour {
+    pub(super) max_tokens_name: Option<MaxTokensName>,
+    pub(super) developer_as_system: Option<bool>,
+    pub(super) refuses: Vec<String>,
+    pub(super) ignores: Vec<String>,
+    pub(super) parameters: Vec<String>,
+    pub(super) no_stream_options: Option<bool>,
+    pub(super) no_done: Option<bool>,
+    pub(super) reasoning_apart: Option<bool>,
+    pub(super) text_completions: Option<bool>,
+    pub(super) cancels: Option<bool>,
+    /// Rules for some of its models, each over the ones before.
+    pub(super) models: Vec<ModelRule>,
+}
+
+/// Behaviour of the models whose id fits one of the patterns.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct ModelRule {
+    patterns: Vec<String>,
+    behaviour: Behaviour,
+}
+
+/// Reads `quirks.toml`: a table per provider and `[default]`, over which the others are laid.
+pub(super) fn table(
+    source: &str,
+    text: &str,
+    problems: &mut Vec<Problem>,
+) -> BTreeMap<String, Behaviour> {
+    let parsed: toml::Table = match toml::from_str(text) {
+        Ok(parsed) => parsed,
+        Err(error) => {
+            problems.push(Problem::of(source, error.to_string().trim().to_owned()));
+            return BTreeMap::new();
+        }
+    };
+    let start = problems.len();
+    let read = |(slug, value): (String, toml::Value)| {
+        Some((
+            slug.clone(),
+            Fields::read(slug, value, problems, Behaviour::read)?,
+        ))
+    };
+    let behaviours = parsed.into_iter().filter_map(read).collect();
+    problems[start..]
+        .iter_mut()
+        .for_each(|problem| problem.source = source.to_owned());
+    behaviours
+}
+
+impl Behaviour {
+    /// How an operator's own provider behaves unless told otherwise: the caller's words are kept, both APIs are
+    /// served, and role `developer`, which most chat templates do not know, is sent as `system`.
+    pub(super) fn of_operator() -> Self {
+        Behaviour {
+            developer_as_system: Some(true),
+            text_completions: Some(true),
+            cancels: Some(true),
+            ..Behaviour::default()
+        }
+    }
+
+    /// Reads the keys of a provider's table.
+    pub(super) fn read(fields: &mut Fields<'_>) -> Self {
+        let models = fields.each("models", |fields| ModelRule {
+            patterns: fields.need("match", Ok::<_, String>).unwrap_or_default(),
+            behaviour: Behaviour::read_flat(fields),
+        });
+        Behaviour {
+            models,
+            ..Behaviour::read_flat(fields)
+        }
+    }
+
+    fn read_flat(fields: &mut Fields<'_>) -> Self {
+        Behaviour {
+            max_tokens_name: fields.map("max_tokens_name", max_tokens_name),
+            developer_as_system: fields.take("developer_as_system"),
+            refuses: fields.take("refuses").unwrap_or_default(),
+            ignores: fields.take("ignores").unwrap_or_default(),
+            parameters: fields.take("parameters").unwrap_or_default(),
+            no_stream_options: fields.take("no_stream_options"),
+            no_done: fields.take("no_done"),
+            reasoning_apart: fields.take("reasoning_apart"),
+            text_completions: fields.take("text_completions"),
+            cancels: fields.take("cancels"),
+            models: Vec::new(),
+        }
+    }
+
+    /// This, with `over` laid on top: what it says wins, its lists are added.
+    pub(super) fn overlaid(&self, over: &Behaviour) -> Self {
+        let joined = |a: &[String], b: &[String]| [a, b].concat();
+        Behaviour {
+            max_tokens_name: over.max_tokens_name.or(self.max_tokens_name),
+            developer_as_system: over.developer_as_system.or(self.developer_as_system),
+            refuses: joined(&self.refuses, &over.refuses),
+            ignores: joined(&self.ignores, &over.ignores),
+            parameters: joined(&self.parameters, &over.parameters),
+            no_stream_options: over.no_stream_options.or(self.no_stream_options),
+            no_done: over.no_done.or(self.no_done),
+            reasoning_apart: over.reasoning_apart.or(self.reasoning_apart),
+            text_completions: over.text_completions.or(self.text_completions),
+            cancels: over.cancels.or(self.cancels),
+            models: [&self.models[..], &over.models[..]].concat(),
+        }
+    }
+
+    /// How it behaves for one model; `None` when no rule names the model, so that the provider's own can be shared.
+    pub(super) fn for_model(&self, id: &str) -> Option<Self> {
+        let mut rules = self
+            .models
+            .iter()
+            .filter(|rule| rule.patterns.iter().any(|pattern| fits(pattern, id)))
+            .peekable();
+        rules.peek()?;
+        Some(rules.fold(self.clone(), |sum, rule| sum.overlaid(&rule.behaviour)))
+    }
+
+    /// The part of it that the wire obeys.
+    pub(super) fn quirks(&self) -> Quirks {
+        let openai = Quirks::default();
+        Quirks {
+            max_tokens_name: self.max_tokens_name,
+            refuses: self.refuses.clone(),
+            developer_as_system: self
+                .developer_as_system
+                .unwrap_or(openai.developer_as_system),
+            no_stream_options: self.no_stream_options.unwrap_or(openai.no_stream_options),
+            text_completions: self.text_completions.unwrap_or(openai.text_completions),
+            no_done: self.no_done.unwrap_or(openai.no_done),
+            reasoning_apart: self.reasoning_apart.unwrap_or(openai.reasoning_apart),
+        }
+    }
+}
+
+fn max_tokens_name(word: String) -> Result<MaxTokensName, String> {
+    match word.as_str() {
+        "max_tokens" => Ok(MaxTokensName::MaxTokens),
+        "max_completion_tokens" => Ok(MaxTokensName::MaxCompletionTokens),
+        other => Err(format!(
+            "`{other}` is neither name{}",
+            hint(other, ["max_tokens", "max_completion_tokens"])
+        )),
+    }
+}
+
+/// Whether `id` fits a pattern in which `*` stands for anything.
+fn fits(pattern: &str, id: &str) -> bool {
+    match pattern.split_once('*') {
+        None => pattern == id,
+        Some((start, rest)) => id.strip_prefix(start).is_some_and(|id| {
+            rest.is_empty()
+                || id
+                    .char_indices()
+                    .map(|(at, _)| &id[at..])
+                    .chain([""])
+                    .any(|tail| fits(rest, tail))
+        }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_star_stands_for_anything() {
+        for (pattern, id, expect) in [
+            ("openai/o3*", "openai/o3-mini", true),
+            ("openai/o3*", "openai/o3", true),
+            ("openai/o3", "openai/o3-mini", false),
+            (
+                "*/llama-*-instruct",
+                "meta-llama/llama-3.3-70b-instruct",
+                true,
+            ),
+            ("*/llama-*-instruct", "meta-llama/llama-4-maverick", false),
+        ] {
+            assert_eq!(fits(pattern, id), expect, "{pattern} {id}");
+        }
+    }
+
+    #[test]
+    fn a_rule_for_a_model_lies_over_its_providers() {
+        let mut problems = Vec::new();
+        let text = "
+            [lab]
+            max_tokens_name = 'max_tokens'
+            refuses = ['seed']
+            [[lab.models]]
+            match = ['acme/*']
+            max_tokens_name = 'max_completion_tokens'
+            refuses = ['stop']
+        ";
+        let lab = &table("quirks.toml", text, &mut problems)["lab"];
+        assert_eq!(problems, []);
+        assert_eq!(lab.for_model("other/orca"), None);
+        let quirks = lab
+            .for_model("acme/orca")
+            .map(|behaviour| behaviour.quirks());
+        let expect = Quirks {
+            max_tokens_name: Some(MaxTokensName::MaxCompletionTokens),
+            refuses: vec!["seed".into(), "stop".into()],
+            ..Quirks::default()
+        };
+        assert_eq!(quirks, Some(expect));
+    }
+
+    #[test]
+    fn a_wrong_key_is_named_with_its_file_and_the_nearest() {
+        let mut problems = Vec::new();
+        table(
+            "quirks.toml",
+            "[lab]\nno_stream_option = true\ncancels = 1",
+            &mut problems,
+        );
+        let report: Vec<String> = problems.iter().map(ToString::to_string).collect();
+        assert_eq!(
+            report,
+            [
+                "quirks.toml: lab.cancels: invalid type: integer `1`, expected a boolean",
+                "quirks.toml: lab.no_stream_option: unknown key; did you mean `no_stream_options`?",
+            ]
+        );
+    }
+}

@@ -1,0 +1,376 @@
+//! Turns what is written into what can be served: looks up keys and variables, decides what each endpoint lacks, and
+//! makes the [`Snapshot`].
+
+use std::collections::{BTreeMap, HashMap};
+use std::fs;
+use std::sync::Arc;
+
+use http::{HeaderName, HeaderValue};
+
+use super::behaviour::Behaviour;
+use super::draft::{Drafts, ProviderDraft};
+use super::environment::{Environment, expand};
+use super::parameters;
+use super::problem::Problem;
+use super::rows::{EndpointRow, KeyRow, Kind, ModelLines, ModelRow, ReasoningRow, ScheduleRow};
+use super::snapshot::{
+    Auth, Endpoint, Lack, Model, ModelKind, Prices, Pricing, Provider, Reasoning, Schedule,
+    Snapshot, Target, Tier,
+};
+use crate::domain::ids::{EndpointTag, ModelId, ProviderSlug};
+use crate::domain::secret::Secret;
+use crate::wire::WireName;
+use crate::wire::quirks::Quirks;
+
+/// Builds the snapshot of everything in `drafts`.
+pub(super) fn snapshot(
+    drafts: &Drafts,
+    environment: &Environment,
+    problems: &mut Vec<Problem>,
+) -> Snapshot {
+    let providers: BTreeMap<&str, Built<'_>> = drafts
+        .providers
+        .iter()
+        .map(|(slug, draft)| (slug.as_str(), provider(draft, environment, problems)))
+        .collect();
+    let models: Vec<Arc<Model>> = drafts
+        .models
+        .values()
+        .filter_map(|lines| model(lines, &providers, environment, problems))
+        .map(Arc::new)
+        .collect();
+    let mut by_slug: HashMap<Box<str>, usize> = models
+        .iter()
+        .enumerate()
+        .map(|(position, model)| (Box::from(model.canonical_slug.as_str()), position))
+        .collect();
+    // An id wins over another model's canonical slug.
+    by_slug.extend(
+        models
+            .iter()
+            .enumerate()
+            .map(|(position, model)| (Box::from(model.id.as_str()), position)),
+    );
+    let providers = providers
+        .into_values()
+        .map(|built| (built.provider.slug.clone(), built.provider))
+        .collect();
+    Snapshot {
+        models,
+        providers,
+        by_slug,
+    }
+}
+
+/// A provider ready to serve, with what its endpoints need.
+struct Built<'a> {
+    provider: Arc<Provider>,
+    /// Its wire as written, for the reason why it cannot be used.
+    wire: &'a str,
+    behaviour: &'a Behaviour,
+    quirks: Arc<Quirks>,
+}
+
+fn provider<'a>(
+    draft: &'a ProviderDraft,
+    environment: &Environment,
+    problems: &mut Vec<Problem>,
+) -> Built<'a> {
+    let row = &draft.row;
+    let native = WireName::named(&row.wire).unwrap_or(WireName::Unspoken);
+    // The second address is the next best thing while this build does not speak the provider's own wire.
+    let compatible = row
+        .compatible_base_url
+        .as_ref()
+        .filter(|_| native == WireName::Unspoken);
+    let (wire, written) = compatible.map_or((native, &row.base_url), |url| (WireName::Openai, url));
+    let mut missing = Vec::new();
+    let header = row
+        .api_key
+        .as_ref()
+        .and_then(|key| key.header.as_deref())
+        .filter(|_| compatible.is_none());
+    let auth = row.api_key.as_ref().map_or(Auth::None, |key| {
+        auth(&row.slug, key, header, environment, &mut missing, problems)
+    });
+    let base_url = expand(written, environment, &mut missing);
+    let provider = Provider {
+        slug: ProviderSlug::from(row.slug.as_str()),
+        name: row.name.clone(),
+        wire,
+        base_url,
+        auth,
+        headers: draft.headers.clone(),
+        timeouts: draft.timeouts,
+        cancels: draft.behaviour.cancels.unwrap_or(true),
+        data_policy: row.data_policy.into(),
+        headquarters: row.headquarters.clone(),
+        status_page: row.status_page.clone(),
+        privacy_policy: row.privacy_policy.clone(),
+        terms_of_service: row.terms_of_service.clone(),
+        lacks: (!missing.is_empty()).then(|| missing.join(" and ")),
+    };
+    Built {
+        provider: Arc::new(provider),
+        wire: &row.wire,
+        quirks: Arc::new(draft.behaviour.quirks()),
+        behaviour: &draft.behaviour,
+    }
+}
+
+/// Finds the key; an unset variable is added to `missing`, an unreadable file is a problem.
+fn auth(
+    slug: &str,
+    key: &KeyRow,
+    header: Option<&str>,
+    environment: &Environment,
+    missing: &mut Vec<String>,
+    problems: &mut Vec<Problem>,
+) -> Auth {
+    let mut problem =
+        |reason: String| problems.push(Problem::at(format!("the key of provider {slug}"), reason));
+    let found = match &key.file {
+        Some(file) => match fs::read_to_string(file) {
+            Ok(text) => Some(text),
+            Err(error) => {
+                problem(format!("{}: {error}", file.display()));
+                return Auth::None;
+            }
+        },
+        None => key.env.0.iter().find_map(|name| environment.get(name)),
+    };
+    let Some(secret) = found
+        .map(|text| Secret::new(&text))
+        .filter(|secret| !secret.expose().is_empty())
+    else {
+        let place = |file: &std::path::PathBuf| format!("the content of {}", file.display());
+        missing.extend(
+            key.file
+                .as_ref()
+                .map(place)
+                .or_else(|| key.env.0.first().cloned()),
+        );
+        return Auth::None;
+    };
+    if HeaderValue::from_str(secret.expose()).is_err() {
+        problem("has characters that no header can carry".to_owned());
+    }
+    match header.map(HeaderName::try_from) {
+        Some(Ok(name)) => Auth::Header(name, secret),
+        Some(Err(error)) => {
+            problem(error.to_string());
+            Auth::None
+        }
+        None => Auth::Bearer(secret),
+    }
+}
+
+fn model(
+    lines: &ModelLines,
+    providers: &BTreeMap<&str, Built<'_>>,
+    environment: &Environment,
+    problems: &mut Vec<Problem>,
+) -> Option<Model> {
+    let row = &lines.model;
+    let mut tags: Vec<&str> = Vec::with_capacity(lines.endpoints.len());
+    let (mut endpoints, mut disabled) = (Vec::new(), Vec::new());
+    for written in &lines.endpoints {
+        // A provider nobody knows is a problem already.
+        let Some(built) = providers.get(written.provider()) else {
+            continue;
+        };
+        if tags.contains(&written.tag.as_str()) {
+            let reason = format!(
+                "{} has the endpoint `{}` twice; give one a `variant` or a `quantization`",
+                row.id, written.tag
+            );
+            problems.push(Problem::of(String::new(), reason));
+        }
+        tags.push(&written.tag);
+        let endpoint = Arc::new(endpoint(row, written, built, environment, problems));
+        if endpoint.lacks.is_none() {
+            endpoints.push(endpoint)
+        } else {
+            disabled.push(endpoint)
+        }
+    }
+    if endpoints.is_empty() && disabled.is_empty() {
+        return None;
+    }
+    let embedding = row.kind == Some(Kind::Embedding);
+    Some(Model {
+        id: ModelId::from(row.id.as_str()),
+        canonical_slug: row.canonical_slug.clone().unwrap_or_else(|| row.id.clone()),
+        name: row.name.clone(),
+        author: row
+            .id
+            .split_once('/')
+            .map_or(row.id.as_str(), |(author, _)| author)
+            .to_owned(),
+        kind: if embedding {
+            ModelKind::Embedding
+        } else {
+            ModelKind::Chat
+        },
+        created: row.created,
+        description: row.description.clone(),
+        hugging_face_id: row.hugging_face_id.clone(),
+        context_length: row.context_length,
+        max_output_tokens: row.max_output_tokens,
+        input_modalities: row
+            .input_modalities
+            .clone()
+            .unwrap_or_else(|| vec!["text".to_owned()]),
+        output_modalities: output_modalities(row, embedding),
+        knowledge_cutoff: row.knowledge_cutoff.clone(),
+        reasoning: row
+            .capabilities
+            .and_then(|can| can.reasoning)
+            .filter(|reasons| *reasons)
+            .map(|_| reasoning(row.reasoning.as_ref())),
+        endpoints,
+        disabled,
+    })
+}
+
+fn output_modalities(row: &ModelRow, embedding: bool) -> Vec<String> {
+    let usual = if embedding { "embeddings" } else { "text" };
+    row.output_modalities
+        .clone()
+        .unwrap_or_else(|| vec![usual.to_owned()])
+}
+
+fn reasoning(row: Option<&ReasoningRow>) -> Reasoning {
+    let Some(row) = row else {
+        return Reasoning::default();
+    };
+    // One that has neither a switch, nor an effort of none, nor a budget, cannot be turned off.
+    let mandatory =
+        !row.toggle && !row.budget && !row.efforts.iter().any(|effort| effort == "none");
+    Reasoning {
+        mandatory,
+        efforts: row.efforts.clone(),
+        budget: row.budget,
+    }
+}
+
+fn endpoint(
+    model: &ModelRow,
+    row: &EndpointRow,
+    built: &Built<'_>,
+    environment: &Environment,
+    problems: &mut Vec<Problem>,
+) -> Endpoint {
+    let own = built.behaviour.for_model(&model.id);
+    let behaviour = own.as_ref().unwrap_or(built.behaviour);
+    let wire = row.wire.as_deref().map_or(built.provider.wire, |name| {
+        WireName::named(name).unwrap_or(WireName::Unspoken)
+    });
+    let parameters = match (model.kind, &row.supported_parameters) {
+        (_, Some(written)) => parameters::Parameters {
+            supported: written.clone(),
+            unsupported: Vec::new(),
+        },
+        (Some(Kind::Embedding), None) => parameters::Parameters::default(),
+        (_, None) => parameters::derive(
+            model.capabilities.map(|can| can.overlaid(row.capabilities)),
+            behaviour,
+        ),
+    };
+    let mut missing = Vec::new();
+    let base_url = row
+        .base_url
+        .as_ref()
+        .map(|written| expand(written, environment, &mut missing));
+    let spoken = wire != WireName::Unspoken;
+    let unspoken = (!spoken)
+        .then(|| row.wire.as_deref().unwrap_or(built.wire))
+        .or(row.api.as_deref());
+    Endpoint {
+        model: ModelId::from(model.id.as_str()),
+        provider: Arc::clone(&built.provider),
+        tag: EndpointTag::from(row.tag.as_str()),
+        target: Target {
+            wire,
+            upstream_model: row.upstream_model.clone(),
+            quirks: own
+                .as_ref()
+                .map_or_else(|| Arc::clone(&built.quirks), |own| Arc::new(own.quirks())),
+            unsupported_parameters: parameters.unsupported,
+        },
+        base_url,
+        context_length: row.context_length,
+        max_prompt_tokens: row.max_prompt_tokens,
+        max_output_tokens: row.max_output_tokens,
+        quantization: row.quantization.clone(),
+        variant: row.variant.clone(),
+        pricing: pricing(&model.id, row, problems),
+        supported_parameters: parameters.supported,
+        input_modalities: row
+            .input_modalities
+            .clone()
+            .or_else(|| model.input_modalities.clone())
+            .unwrap_or_else(|| vec!["text".to_owned()]),
+        data_policy: row
+            .data_policy
+            .map_or(built.provider.data_policy, Into::into),
+        deprecated: row.deprecated,
+        lacks: lack(unspoken, built.provider.lacks.as_deref(), &missing),
+    }
+}
+
+/// A wire that is not spoken comes first: no variable would help.
+fn lack(unspoken: Option<&str>, provider: Option<&str>, missing: &[String]) -> Option<Lack> {
+    unspoken
+        .map(|name| Lack::Wire(name.to_owned()))
+        .or_else(|| provider.map(|name| Lack::Variable(name.to_owned())))
+        .or_else(|| (!missing.is_empty()).then(|| Lack::Variable(missing.join(" and "))))
+}
+
+fn pricing(id: &str, row: &EndpointRow, problems: &mut Vec<Problem>) -> Pricing {
+    let base = row.pricing.over(&Prices::default());
+    let mut tiers: Vec<Tier> = row
+        .tiers
+        .iter()
+        .map(|tier| Tier {
+            above: tier.above,
+            prices: tier.prices().over(&base),
+        })
+        .collect();
+    tiers.sort_by_key(|tier| tier.above);
+    let schedule = row.schedule.as_ref().and_then(|written| {
+        let read = schedule(written);
+        if read.is_none() {
+            problems.push(Problem::of(format!("{id} at {}", row.tag), "the schedule is not of the form {\"hours\": [\"01:00-04:00\"], \"multiplier\": \"2\"}"));
+        }
+        read
+    });
+    Pricing {
+        base,
+        tiers,
+        schedule,
+        source: row.source.clone().unwrap_or_default(),
+    }
+}
+
+fn schedule(row: &ScheduleRow) -> Option<Schedule> {
+    let minute = |text: &str| {
+        let (hour, minute) = text.split_once(':')?;
+        let (hour, minute): (u16, u16) = (hour.parse().ok()?, minute.parse().ok()?);
+        (hour < 24 && minute < 60).then_some(hour * 60 + minute)
+    };
+    let range = |text: &String| {
+        text.split_once('-')
+            .and_then(|(from, until)| Some((minute(from)?, minute(until)?)))
+    };
+    let hours = row.hours.iter().map(range).collect::<Option<Vec<_>>>()?;
+    // A price of pico-dollars is read with twelve decimals; six are enough for parts per million.
+    let multiplier = crate::domain::money::Picos::parse(&row.multiplier)
+        .ok()
+        .filter(|multiplier| multiplier.0 >= 0)?;
+    Some(Schedule {
+        hours,
+        weekdays_only: row.weekdays_only,
+        multiplier_ppm: multiplier.0 / Schedule::WHOLE,
+    })
+}
