@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use super::fields::Fields;
 use super::problem::{Problem, hint};
-use crate::wire::quirks::{MaxTokensName, Quirks};
+use crate::wire::quirks::{MaxTokensName, Quirks, ReasoningForm, ReasoningHistory};
 
 /// How one provider behaves. Only what is known differs from OpenAI.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -17,7 +17,12 @@ pub(super) struct Behaviour {
     pub(super) parameters: Vec<String>,
     pub(super) no_stream_options: Option<bool>,
     pub(super) no_done: Option<bool>,
+    pub(super) renames: BTreeMap<String, String>,
+    pub(super) reasoning: Option<ReasoningForm>,
+    pub(super) reasoning_history: Option<ReasoningHistory>,
     pub(super) reasoning_apart: Option<bool>,
+    pub(super) think_tags: Option<bool>,
+    pub(super) cache_control: Option<bool>,
     pub(super) text_completions: Option<bool>,
     pub(super) cancels: Option<bool>,
     /// Rules for some of its models, each over the ones before.
@@ -65,6 +70,8 @@ impl Behaviour {
         Behaviour {
             developer_as_system: Some(true),
             text_completions: Some(true),
+            reasoning_history: Some(ReasoningHistory::Kept),
+            cache_control: Some(true),
             cancels: Some(true),
             ..Behaviour::default()
         }
@@ -91,7 +98,12 @@ impl Behaviour {
             parameters: fields.take("parameters").unwrap_or_default(),
             no_stream_options: fields.take("no_stream_options"),
             no_done: fields.take("no_done"),
+            renames: fields.take("renames").unwrap_or_default(),
+            reasoning: fields.map("reasoning", reasoning_form),
+            reasoning_history: fields.map("reasoning_history", reasoning_history),
             reasoning_apart: fields.take("reasoning_apart"),
+            think_tags: fields.take("think_tags"),
+            cache_control: fields.take("cache_control"),
             text_completions: fields.take("text_completions"),
             cancels: fields.take("cancels"),
             models: Vec::new(),
@@ -109,7 +121,17 @@ impl Behaviour {
             parameters: joined(&self.parameters, &over.parameters),
             no_stream_options: over.no_stream_options.or(self.no_stream_options),
             no_done: over.no_done.or(self.no_done),
+            renames: self
+                .renames
+                .iter()
+                .chain(&over.renames)
+                .map(|(ours, theirs)| (ours.clone(), theirs.clone()))
+                .collect(),
+            reasoning: over.reasoning.or(self.reasoning),
+            reasoning_history: over.reasoning_history.or(self.reasoning_history),
             reasoning_apart: over.reasoning_apart.or(self.reasoning_apart),
+            think_tags: over.think_tags.or(self.think_tags),
+            cache_control: over.cache_control.or(self.cache_control),
             text_completions: over.text_completions.or(self.text_completions),
             cancels: over.cancels.or(self.cancels),
             models: [&self.models[..], &over.models[..]].concat(),
@@ -139,7 +161,16 @@ impl Behaviour {
             no_stream_options: self.no_stream_options.unwrap_or(openai.no_stream_options),
             text_completions: self.text_completions.unwrap_or(openai.text_completions),
             no_done: self.no_done.unwrap_or(openai.no_done),
+            renames: self
+                .renames
+                .iter()
+                .map(|(ours, theirs)| (ours.clone(), theirs.clone()))
+                .collect(),
+            reasoning: self.reasoning.unwrap_or(openai.reasoning),
+            reasoning_history: self.reasoning_history.unwrap_or(openai.reasoning_history),
             reasoning_apart: self.reasoning_apart.unwrap_or(openai.reasoning_apart),
+            think_tags: self.think_tags.unwrap_or(openai.think_tags),
+            cache_control: self.cache_control.unwrap_or(openai.cache_control),
         }
     }
 }
@@ -153,6 +184,35 @@ fn max_tokens_name(word: String) -> Result<MaxTokensName, String> {
             hint(other, ["max_tokens", "max_completion_tokens"])
         )),
     }
+}
+
+fn reasoning_form(word: String) -> Result<ReasoningForm, String> {
+    const WORDS: [&str; 6] = [
+        "effort",
+        "object",
+        "thinking",
+        "enable_thinking",
+        "template_kwargs",
+        "unsaid",
+    ];
+    ReasoningForm::parse(&word).ok_or_else(|| {
+        format!(
+            "`{word}` is none of {}{}",
+            WORDS.join(", "),
+            hint(&word, WORDS)
+        )
+    })
+}
+
+fn reasoning_history(word: String) -> Result<ReasoningHistory, String> {
+    const WORDS: [&str; 4] = ["dropped", "reasoning_content", "reasoning", "kept"];
+    ReasoningHistory::parse(&word).ok_or_else(|| {
+        format!(
+            "`{word}` is none of {}{}",
+            WORDS.join(", "),
+            hint(&word, WORDS)
+        )
+    })
 }
 
 /// Whether `id` fits a pattern in which `*` stands for anything.
