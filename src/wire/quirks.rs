@@ -7,6 +7,8 @@ pub struct Quirks {
     pub max_tokens_name: Option<MaxTokensName>,
     /// Parameters that the provider answers with a 400; dropped from every request.
     pub refuses: Vec<String>,
+    /// Parameters that the provider knows under another name, as (ours, theirs).
+    pub renames: Vec<(String, String)>,
     /// Whether role `developer` must be sent as `system`.
     pub developer_as_system: bool,
     /// Whether `stream_options.include_usage` is refused (usage then comes unasked or not at all).
@@ -17,6 +19,14 @@ pub struct Quirks {
     pub no_done: bool,
     /// Whether reasoning tokens are missing from `completion_tokens` (xAI).
     pub reasoning_apart: bool,
+    /// How the provider is told to reason.
+    pub reasoning: ReasoningForm,
+    /// What becomes of the reasoning of past assistant messages.
+    pub reasoning_history: ReasoningHistory,
+    /// Whether `cache_control` markers in messages and tools are understood; otherwise they are taken out.
+    pub cache_control: bool,
+    /// Whether reasoning comes inside the text, between `<think>` and `</think>`.
+    pub think_tags: bool,
 }
 
 /// The two names of the cap on output tokens.
@@ -28,16 +38,81 @@ pub enum MaxTokensName {
     MaxCompletionTokens,
 }
 
+/// The ways in which hosts take the wish to reason (contract 2.4).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum ReasoningForm {
+    /// `reasoning_effort: "low"`.
+    #[default]
+    Effort,
+    /// The contract's own `reasoning` object, as OpenRouter and its like take it.
+    Object,
+    /// `thinking: {"type": "enabled" | "disabled"}`, as Z.AI, DeepSeek and Moonshot take it.
+    Thinking,
+    /// `enable_thinking: true` and `thinking_budget: 1024`, as Alibaba takes it.
+    EnableThinking,
+    /// `chat_template_kwargs: {"enable_thinking": true}`, as vLLM and SGLang take it.
+    TemplateKwargs,
+    /// Not at all: the model decides.
+    Unsaid,
+}
+
+/// What becomes of `reasoning`, `reasoning_content` and `reasoning_details` of past assistant messages.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum ReasoningHistory {
+    /// Taken out: strict hosts answer unknown message fields with a 400.
+    #[default]
+    Dropped,
+    /// Sent as `reasoning_content`, which DeepSeek and its like need within a turn of tool calls.
+    ReasoningContent,
+    /// Sent as `reasoning`.
+    Reasoning,
+    /// Sent as they are.
+    Kept,
+}
+
 impl Default for Quirks {
     fn default() -> Self {
         Quirks {
             max_tokens_name: None,
             refuses: Vec::new(),
+            renames: Vec::new(),
             developer_as_system: false,
             no_stream_options: false,
             text_completions: true,
             no_done: false,
             reasoning_apart: false,
+            reasoning: ReasoningForm::default(),
+            reasoning_history: ReasoningHistory::default(),
+            cache_control: false,
+            think_tags: false,
         }
+    }
+}
+
+impl ReasoningForm {
+    /// The form that the configuration calls `word`.
+    pub fn parse(word: &str) -> Option<Self> {
+        Some(match word {
+            "effort" => ReasoningForm::Effort,
+            "object" => ReasoningForm::Object,
+            "thinking" => ReasoningForm::Thinking,
+            "enable_thinking" => ReasoningForm::EnableThinking,
+            "template_kwargs" => ReasoningForm::TemplateKwargs,
+            "unsaid" => ReasoningForm::Unsaid,
+            _ => return None,
+        })
+    }
+}
+
+impl ReasoningHistory {
+    /// The rule that the configuration calls `word`.
+    pub fn parse(word: &str) -> Option<Self> {
+        Some(match word {
+            "dropped" => ReasoningHistory::Dropped,
+            "reasoning_content" => ReasoningHistory::ReasoningContent,
+            "reasoning" => ReasoningHistory::Reasoning,
+            "kept" => ReasoningHistory::Kept,
+            _ => return None,
+        })
     }
 }
