@@ -6,6 +6,7 @@ pub mod domain;
 
 pub mod clock;
 pub mod config;
+pub mod telemetry;
 
 pub mod plan;
 pub mod rank;

@@ -108,7 +108,7 @@ pub struct HttpConfig {
     pub body_limit: usize,
     /// The largest request head, in bytes.
     pub header_limit: usize,
-    /// How long a client may take to send a request's head.
+    /// How long a client may take to send a request's head, and how long an idle connection is kept.
     pub header_timeout: Duration,
     /// The most connections open at once; further ones wait.
     pub max_connections: usize,
@@ -208,11 +208,20 @@ impl DatabaseConfig {
 }
 
 impl HttpConfig {
+    /// The smallest head that HTTP servers must be ready to take.
+    const LEAST_HEADER_LIMIT: usize = 8 << 10;
+
     fn convert(raw: &mut RawConfig<'_>) -> Self {
+        let header_limit = raw.value("http.header_limit", Size(64 << 10)).0;
+        raw.require(
+            header_limit >= Self::LEAST_HEADER_LIMIT,
+            "http.header_limit",
+            "must be at least 8KiB",
+        );
         HttpConfig {
             body_limit: raw.value("http.body_limit", Size(32_000_000)).0,
-            header_limit: raw.value("http.header_limit", Size(64 << 10)).0,
-            header_timeout: raw.value("http.header_timeout", Duration::from_secs(15)),
+            header_limit,
+            header_timeout: raw.value("http.header_timeout", Duration::from_secs(75)),
             max_connections: raw.value("http.max_connections", 20_000),
             drain_timeout: raw.value("http.drain_timeout", Duration::from_secs(30)),
             keep_alive: raw.value("http.keep_alive", Duration::from_secs(10)),

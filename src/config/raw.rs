@@ -137,8 +137,15 @@ impl<'a> RawConfig<'a> {
         tables
     }
 
+    /// Adds a problem of a value that is well written and yet wrong.
+    pub(super) fn require(&mut self, holds: bool, key: &str, reason: &str) {
+        if !holds {
+            self.report("", key, reason);
+        }
+    }
+
     /// Adds a problem of a key in the file.
-    pub(super) fn report_in_file(&mut self, key: &str, reason: impl Into<String>) {
+    fn report_in_file(&mut self, key: &str, reason: impl Into<String>) {
         self.report(&self.file.clone(), key, reason);
     }
 

@@ -1,0 +1,3 @@
+//! What the operator sees of the running process. Sees events only: never bodies, prompts or keys.
+
+pub mod log;
