@@ -1,0 +1,395 @@
+//! Models and endpoints as clients see them (contract 13.2, 13.3, 13.5).
+//! Knows the catalogue's values; knows no request.
+
+use serde::Serialize;
+
+use crate::catalog::snapshot::{Endpoint, Model, Prices, Pricing, Schedule};
+use crate::domain::money::Picos;
+
+/// A model (contract 13.2). Price, limits and the rest that one endpoint decides are those of the endpoint tried first.
+#[derive(Serialize)]
+pub(in crate::edge) struct ModelView<'a> {
+    id: &'a str,
+    canonical_slug: &'a str,
+    name: &'a str,
+    /// Unix seconds; 0 when not known.
+    created: i64,
+    description: &'a str,
+    hugging_face_id: Option<&'a str>,
+    context_length: Option<u64>,
+    architecture: Architecture<'a>,
+    pricing: PricingView,
+    top_provider: TopProvider,
+    per_request_limits: Option<()>,
+    supported_parameters: Vec<&'a str>,
+    default_parameters: Option<()>,
+    supported_voices: Option<()>,
+    knowledge_cutoff: Option<&'a str>,
+    expiration_date: Option<()>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reasoning: Option<ReasoningView<'a>>,
+    links: Links,
+}
+
+/// What goes in and what comes out.
+#[derive(Serialize)]
+pub(in crate::edge) struct Architecture<'a> {
+    modality: String,
+    input_modalities: &'a [String],
+    output_modalities: &'a [String],
+    tokenizer: &'static str,
+    instruct_type: Option<()>,
+}
+
+#[derive(Serialize)]
+struct TopProvider {
+    context_length: Option<u64>,
+    max_completion_tokens: Option<u64>,
+    is_moderated: bool,
+}
+
+#[derive(Serialize)]
+struct ReasoningView<'a> {
+    mandatory: bool,
+    supported_efforts: Option<&'a [String]>,
+    supports_max_tokens: bool,
+}
+
+#[derive(Serialize)]
+struct Links {
+    details: String,
+}
+
+/// Prices in dollars per unit, as decimal strings (contract 13.3).
+#[derive(Default, Serialize)]
+pub(in crate::edge) struct PricingView {
+    #[serde(flatten)]
+    prices: PricesView,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    discount: Option<u8>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    overrides: Vec<Override>,
+}
+
+#[derive(Default, Serialize)]
+struct PricesView {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    prompt: Option<Picos>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    completion: Option<Picos>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    request: Option<Picos>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    image: Option<Picos>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    audio: Option<Picos>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    audio_output: Option<Picos>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    web_search: Option<Picos>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    internal_reasoning: Option<Picos>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    input_cache_read: Option<Picos>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    input_cache_write: Option<Picos>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    input_cache_write_1h: Option<Picos>,
+}
+
+/// Prices under conditions; what it leaves out stays as it is.
+#[derive(Default, Serialize)]
+struct Override {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    min_prompt_tokens: Option<u64>,
+    /// HHMM.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    utc_start: Option<u16>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    utc_end: Option<u16>,
+    #[serde(flatten)]
+    prices: PricesView,
+}
+
+/// A model with everyone who serves it (contract 13.5).
+#[derive(Serialize)]
+pub(in crate::edge) struct ModelEndpoints<'a> {
+    id: &'a str,
+    name: &'a str,
+    created: i64,
+    description: &'a str,
+    architecture: Architecture<'a>,
+    endpoints: Vec<EndpointView<'a>>,
+}
+
+/// One model at one provider (contract 13.5).
+#[derive(Serialize)]
+pub(in crate::edge) struct EndpointView<'a> {
+    name: String,
+    model_id: &'a str,
+    model_name: &'a str,
+    provider_name: &'a str,
+    tag: &'a str,
+    context_length: u64,
+    max_completion_tokens: Option<u64>,
+    max_prompt_tokens: Option<u64>,
+    pricing: PricingView,
+    quantization: Option<&'a str>,
+    supported_parameters: &'a [String],
+    supports_implicit_caching: bool,
+    #[serde(flatten)]
+    measured: Measured,
+}
+
+/// What traffic tells of an endpoint; the default says that nothing was measured.
+#[derive(Clone, Copy, Debug, Default, Serialize)]
+pub(in crate::edge) struct Measured {
+    /// 0 is healthy.
+    status: i8,
+    uptime_last_5m: Option<f64>,
+    uptime_last_30m: Option<f64>,
+    uptime_last_1d: Option<f64>,
+    latency_last_30m: Option<Percentiles>,
+    throughput_last_30m: Option<Percentiles>,
+}
+
+#[derive(Clone, Copy, Debug, Serialize)]
+struct Percentiles {
+    p50: f64,
+    p75: f64,
+    p90: f64,
+    p99: f64,
+}
+
+impl<'a> ModelView<'a> {
+    /// `None` for a model that nobody can serve now.
+    pub(in crate::edge) fn of(model: &'a Model) -> Option<Self> {
+        let first = model.endpoints.first()?;
+        let longest = || {
+            model
+                .endpoints
+                .iter()
+                .filter_map(|endpoint| endpoint.context_length)
+                .max()
+        };
+        Some(ModelView {
+            id: model.id.as_str(),
+            canonical_slug: &model.canonical_slug,
+            name: &model.name,
+            created: model.created.unwrap_or_default(),
+            description: model.description.as_deref().unwrap_or_default(),
+            hugging_face_id: model.hugging_face_id.as_deref(),
+            context_length: model.context_length.or_else(longest),
+            architecture: Architecture::of(model),
+            pricing: PricingView::of(&first.pricing),
+            top_provider: TopProvider {
+                context_length: first.context_length,
+                max_completion_tokens: first.max_output_tokens,
+                is_moderated: false,
+            },
+            per_request_limits: None,
+            supported_parameters: supported_parameters(model),
+            default_parameters: None,
+            supported_voices: None,
+            knowledge_cutoff: model.knowledge_cutoff.as_deref(),
+            expiration_date: None,
+            reasoning: model.reasoning.as_ref().map(|reasoning| ReasoningView {
+                mandatory: reasoning.mandatory,
+                supported_efforts: (!reasoning.efforts.is_empty()).then_some(&reasoning.efforts),
+                supports_max_tokens: reasoning.budget,
+            }),
+            links: Links {
+                details: format!("/api/v1/models/{}/endpoints", model.id),
+            },
+        })
+    }
+}
+
+/// What some endpoint of the model understands, sorted.
+pub(in crate::edge) fn supported_parameters(model: &Model) -> Vec<&str> {
+    let mut names: Vec<&str> = model
+        .endpoints
+        .iter()
+        .flat_map(|endpoint| &endpoint.supported_parameters)
+        .map(String::as_str)
+        .collect();
+    names.sort_unstable();
+    names.dedup();
+    names
+}
+
+impl<'a> Architecture<'a> {
+    fn of(model: &'a Model) -> Self {
+        Architecture {
+            modality: format!(
+                "{}->{}",
+                model.input_modalities.join("+"),
+                model.output_modalities.join("+")
+            ),
+            input_modalities: &model.input_modalities,
+            output_modalities: &model.output_modalities,
+            tokenizer: tokenizer(model.id.as_str()),
+            instruct_type: None,
+        }
+    }
+}
+
+/// The contract's word for a family of tokenizers, told from the id.
+pub(in crate::edge) fn tokenizer(id: &str) -> &'static str {
+    const FAMILIES: [(&str, &str); 16] = [
+        ("anthropic/", "Claude"),
+        ("google/gemini", "Gemini"),
+        ("google/gemma", "Gemma"),
+        ("google/palm", "PaLM"),
+        ("openai/gpt", "GPT"),
+        ("openai/o", "GPT"),
+        ("openai/text-embedding", "GPT"),
+        ("x-ai/", "Grok"),
+        ("cohere/", "Cohere"),
+        ("amazon/nova", "Nova"),
+        ("qwen/qwen3", "Qwen3"),
+        ("qwen/", "Qwen"),
+        ("deepseek/", "DeepSeek"),
+        ("mistralai/", "Mistral"),
+        ("meta-llama/llama-3", "Llama3"),
+        ("meta-llama/llama-4", "Llama4"),
+    ];
+    FAMILIES
+        .iter()
+        .find(|(start, _)| id.starts_with(start))
+        .map_or("Other", |(_, family)| family)
+}
+
+impl PricingView {
+    fn of(pricing: &Pricing) -> Self {
+        let base = &pricing.base;
+        let tiers = pricing.tiers.iter().map(|tier| Override {
+            min_prompt_tokens: Some(tier.above),
+            prices: PricesView::changed(base, &tier.prices),
+            ..Override::default()
+        });
+        let scheduled = pricing.schedule.iter().flat_map(|schedule| {
+            schedule.hours.iter().map(|&(from, until)| Override {
+                utc_start: Some(clock_digits(from)),
+                utc_end: Some(clock_digits(until)),
+                prices: PricesView::changed(base, &multiplied(base, schedule)),
+                ..Override::default()
+            })
+        });
+        PricingView {
+            prices: PricesView::of(base),
+            discount: None,
+            overrides: tiers.chain(scheduled).collect(),
+        }
+    }
+
+    fn with_discount(self) -> Self {
+        PricingView {
+            discount: Some(0),
+            ..self
+        }
+    }
+}
+
+impl PricesView {
+    fn of(prices: &Prices) -> Self {
+        PricesView {
+            prompt: Some(prices.prompt),
+            completion: Some(prices.completion),
+            // Older clients read these two without asking whether they are there.
+            request: Some(prices.request.unwrap_or_default()),
+            image: Some(prices.image.unwrap_or_default()),
+            audio: prices.audio_in,
+            audio_output: prices.audio_out,
+            web_search: prices.web_search,
+            internal_reasoning: prices.reasoning,
+            input_cache_read: prices.cache_read,
+            input_cache_write: prices.cache_write,
+            input_cache_write_1h: prices.cache_write_1h,
+        }
+    }
+
+    /// The prices of an override, of those that the contract lets an override change.
+    fn changed(base: &Prices, now: &Prices) -> Self {
+        let differing = |base: Option<Picos>, now: Option<Picos>| now.filter(|_| now != base);
+        PricesView {
+            prompt: differing(Some(base.prompt), Some(now.prompt)),
+            completion: differing(Some(base.completion), Some(now.completion)),
+            audio: differing(base.audio_in, now.audio_in),
+            input_cache_read: differing(base.cache_read, now.cache_read),
+            input_cache_write: differing(base.cache_write, now.cache_write),
+            input_cache_write_1h: differing(base.cache_write_1h, now.cache_write_1h),
+            ..PricesView::default()
+        }
+    }
+}
+
+fn multiplied(base: &Prices, schedule: &Schedule) -> Prices {
+    let times = |price: Picos| {
+        let exact = i128::from(price.0) * i128::from(schedule.multiplier_ppm);
+        let rounded =
+            (exact + i128::from(Schedule::WHOLE / 2)).div_euclid(i128::from(Schedule::WHOLE));
+        Picos(i64::try_from(rounded).unwrap_or(i64::MAX))
+    };
+    Prices {
+        prompt: times(base.prompt),
+        completion: times(base.completion),
+        audio_in: base.audio_in.map(times),
+        cache_read: base.cache_read.map(times),
+        cache_write: base.cache_write.map(times),
+        cache_write_1h: base.cache_write_1h.map(times),
+        ..base.clone()
+    }
+}
+
+fn clock_digits(minute: u16) -> u16 {
+    minute / 60 * 100 + minute % 60
+}
+
+impl<'a> ModelEndpoints<'a> {
+    /// The model and its endpoints that can be used now.
+    pub(in crate::edge) fn of(model: &'a Model) -> Self {
+        ModelEndpoints {
+            id: model.id.as_str(),
+            name: &model.name,
+            created: model.created.unwrap_or_default(),
+            description: model.description.as_deref().unwrap_or_default(),
+            architecture: Architecture::of(model),
+            endpoints: model
+                .endpoints
+                .iter()
+                .map(|endpoint| EndpointView::of(model, endpoint, Measured::default()))
+                .collect(),
+        }
+    }
+}
+
+impl<'a> EndpointView<'a> {
+    /// An endpoint of `model`, with what is measured of it.
+    pub(in crate::edge) fn of(
+        model: &'a Model,
+        endpoint: &'a Endpoint,
+        measured: Measured,
+    ) -> Self {
+        let prices = &endpoint.pricing.base;
+        EndpointView {
+            name: format!("{} | {}", endpoint.provider.name, model.id),
+            model_id: &model.canonical_slug,
+            model_name: &model.name,
+            provider_name: &endpoint.provider.name,
+            tag: endpoint.tag.as_str(),
+            context_length: endpoint
+                .context_length
+                .or(model.context_length)
+                .unwrap_or_default(),
+            max_completion_tokens: endpoint.max_output_tokens,
+            max_prompt_tokens: endpoint.max_prompt_tokens,
+            pricing: PricingView::of(&endpoint.pricing).with_discount(),
+            quantization: endpoint.quantization.as_deref(),
+            supported_parameters: &endpoint.supported_parameters,
+            // A price for reading without one for writing: the provider caches without being asked.
+            supports_implicit_caching: prices.cache_read.is_some() && prices.cache_write.is_none(),
+            measured,
+        }
+    }
+}
