@@ -11,6 +11,7 @@ use crate::auth::Auth;
 use crate::catalog::Catalog;
 use crate::config::Config;
 use crate::edge::extract::BodyLimit;
+use crate::edge::manage::models::Listing;
 use crate::edge::skins::KeepAlive;
 use crate::gateway::Gateway;
 use crate::ledger::{Ledger, LedgerSettings};
@@ -24,6 +25,8 @@ pub struct App {
     pub auth: Auth,
     /// What can be served.
     pub catalog: Catalog,
+    /// What can be served, ready to be shown.
+    pub listing: Listing,
     /// The journey.
     pub gateway: Gateway,
     /// Rows.
@@ -88,6 +91,7 @@ impl App {
         );
         Ok(App {
             auth,
+            listing: Listing::new(catalog.clone()),
             catalog,
             gateway,
             store,

@@ -8,6 +8,7 @@ use http::{Method, StatusCode, Uri};
 
 use super::error::ApiError;
 use super::layers;
+use super::manage::{models, providers};
 use super::skins::{chat, completions};
 use crate::app::App;
 
@@ -33,6 +34,15 @@ fn api() -> Router<App> {
     Router::new()
         .route("/chat/completions", post(chat::chat))
         .route("/completions", post(completions::completions))
+        .route("/models", get(models::list))
+        .route("/models/count", get(models::count))
+        .route("/models/user", get(models::list_for_user))
+        .route("/models/{author}/{slug}/endpoints", get(models::endpoints))
+        .route("/model/{author}/{slug}", get(models::one))
+        .route("/parameters/{author}/{slug}", get(models::parameters))
+        .route("/embeddings/models", get(models::list_embeddings))
+        .route("/endpoints/zdr", get(providers::zdr))
+        .route("/providers", get(providers::list))
 }
 
 /// The process is alive.

@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use crate::catalog::snapshot::{Endpoint, Model};
+use crate::catalog::snapshot::{Endpoint, Lack, Model};
 use crate::plan::Plan;
 
 /// An endpoint to try, with the model it serves.
@@ -99,7 +99,10 @@ fn nothing_enabled(plan: &Plan) -> RankError {
         .models
         .iter()
         .flat_map(|model| &model.disabled)
-        .filter_map(|endpoint| endpoint.provider.lacks.clone())
+        .filter_map(|endpoint| match endpoint.lacks.as_ref()? {
+            Lack::Variable(name) => Some(name.clone()),
+            Lack::Wire(_) => None,
+        })
         .collect();
     variables.sort();
     variables.dedup();
