@@ -96,6 +96,11 @@ impl KeyHash {
         Some(KeyHash(bytes))
     }
 
+    /// Reads a hash that was stored as bytes.
+    pub fn from_bytes(bytes: &[u8]) -> Option<Self> {
+        bytes.try_into().ok().map(KeyHash)
+    }
+
     /// The hash as bytes.
     pub fn as_bytes(&self) -> &[u8; 32] {
         &self.0

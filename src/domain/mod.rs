@@ -1,6 +1,7 @@
 //! The values that travel through the gateway. Values only: no I/O, no clock, no async.
 //! Depends on nothing else in the crate; everything else may depend on it.
 
+pub mod calendar;
 pub mod call;
 pub mod event;
 pub mod generation;

@@ -1,0 +1,210 @@
+//! The two engines behind one [`Store`]: Postgres for production, embedded SQLite for everything else.
+//!
+//! Most SQL is one text for both, run through the macros [`read!`] and [`write!`]; what truly differs
+//! has a function per engine where it is used.
+
+use std::path::PathBuf;
+use std::str::FromStr as _;
+use std::sync::Arc;
+use std::time::Duration;
+
+use sqlx::migrate::Migrator;
+use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
+use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous};
+use sqlx::{ConnectOptions as _, Connection as _};
+
+use super::StoreError;
+use crate::domain::secret::Secret;
+
+static POSTGRES_MIGRATIONS: Migrator = sqlx::migrate!("migrations/postgres");
+static SQLITE_MIGRATIONS: Migrator = sqlx::migrate!("migrations/sqlite");
+
+/// How long a statement waits for a connection, or for SQLite's lock, before the database counts as away.
+const PATIENCE: Duration = Duration::from_secs(5);
+/// Connections to Postgres: two for the ledger, the others for reads and management.
+const POSTGRES_CONNECTIONS: u32 = 12;
+const SQLITE_READERS: u32 = 4;
+
+/// Tables of the SQLite writer alone, in memory: the settlement of a batch passes through them.
+const SCRATCH: &str = "
+    CREATE TEMP TABLE fresh (id TEXT PRIMARY KEY, replica TEXT, account TEXT, key_hash BLOB, provider TEXT, net_nanos INTEGER, settled_at INTEGER);
+    CREATE TEMP TABLE spent (replica TEXT, account TEXT, key_hash BLOB, spent_nanos INTEGER, covered_nanos INTEGER)";
+
+/// Which database to use.
+#[derive(Clone, Debug)]
+pub enum Database {
+    /// A Postgres server, shared by any number of replicas.
+    Postgres {
+        /// `postgres://…`, which may carry a password.
+        url: Secret,
+    },
+    /// A file of this machine, used by one server and by the command line beside it.
+    Sqlite {
+        /// The file; it is made when missing.
+        file: PathBuf,
+    },
+}
+
+/// The database, open. Cloning it shares the connections.
+#[derive(Clone, Debug)]
+pub struct Store {
+    pub(super) engine: Arc<Engine>,
+}
+
+#[derive(Debug)]
+pub(super) enum Engine {
+    Postgres(PgPool),
+    /// SQLite admits one writer at a time, so there is one connection for it: writers queue for the
+    /// connection in order rather than compete for the file's lock.
+    Sqlite { writer: SqlitePool, readers: SqlitePool },
+}
+
+/// Runs an expression with `$db` bound to the pool that serves reads.
+macro_rules! read {
+    ($store:expr, $db:ident => $body:expr) => {
+        match &*$store.engine {
+            $crate::store::db::Engine::Postgres($db) => $body,
+            $crate::store::db::Engine::Sqlite { readers: $db, .. } => $body,
+        }
+    };
+}
+
+/// Runs an expression in a transaction bound to `$tx` and commits it. A `?` inside rolls it back.
+macro_rules! write {
+    ($store:expr, $tx:ident => $body:expr) => {
+        match &*$store.engine {
+            $crate::store::db::Engine::Postgres(pool) => {
+                let mut $tx = pool.begin().await?;
+                let done = $body;
+                $tx.commit().await?;
+                done
+            }
+            $crate::store::db::Engine::Sqlite { writer, .. } => {
+                let mut $tx = writer.begin_with("BEGIN IMMEDIATE").await?;
+                let done = $body;
+                $tx.commit().await?;
+                done
+            }
+        }
+    };
+}
+
+pub(super) use {read, write};
+
+impl Store {
+    /// Connects and brings the schema up to date. Any number of replicas may do so at once.
+    /// Fails when the database cannot be reached or was made by a newer version.
+    pub async fn open(at: &Database) -> Result<Store, StoreError> {
+        let engine = match at {
+            Database::Postgres { url } => open_postgres(url).await?,
+            Database::Sqlite { file } => open_sqlite(file).await?,
+        };
+        Ok(Store { engine: Arc::new(engine) })
+    }
+
+    /// Closes every connection, waiting for those in use.
+    pub async fn close(&self) {
+        match &*self.engine {
+            Engine::Postgres(pool) => pool.close().await,
+            Engine::Sqlite { writer, readers } => {
+                readers.close().await;
+                writer.close().await;
+            }
+        }
+    }
+
+    /// Whether the database answers.
+    pub async fn ping(&self) -> Result<(), StoreError> {
+        let query = async { Ok(read!(self, db => sqlx::query("SELECT 1").execute(db).await.map(drop))?) };
+        tokio::time::timeout(PATIENCE, query).await.unwrap_or(Err(StoreError::Late))
+    }
+
+    /// Whether other replicas may use the same database.
+    pub fn is_shared(&self) -> bool {
+        matches!(*self.engine, Engine::Postgres(_))
+    }
+}
+
+async fn open_postgres(url: &Secret) -> Result<Engine, StoreError> {
+    let options = PgConnectOptions::from_str(url.expose())?.application_name("turnpike").disable_statement_logging();
+    let pool = PgPoolOptions::new()
+        .max_connections(POSTGRES_CONNECTIONS)
+        .acquire_timeout(PATIENCE)
+        // A ping before each use would double the round trips; only a connection that rested may have died unseen.
+        .test_before_acquire(false)
+        .before_acquire(|connection, about| {
+            Box::pin(async move {
+                if about.idle_for > Duration::from_secs(1) {
+                    connection.ping().await?;
+                }
+                Ok(true)
+            })
+        })
+        .connect_with(options)
+        .await?;
+    // The migrator holds an advisory lock meanwhile, so replicas that start together take turns.
+    if let Err(error) = POSTGRES_MIGRATIONS.run(&pool).await {
+        pool.close().await;
+        return Err(error.into());
+    }
+    Ok(Engine::Postgres(pool))
+}
+
+async fn open_sqlite(file: &std::path::Path) -> Result<Engine, StoreError> {
+    let options = SqliteConnectOptions::new()
+        .filename(file)
+        .foreign_keys(true)
+        .busy_timeout(PATIENCE)
+        .pragma("temp_store", "MEMORY")
+        .disable_statement_logging();
+    let writer_options = options.clone().create_if_missing(true).synchronous(SqliteSynchronous::Full);
+    migrate_sqlite(&writer_options).await?;
+    let writer = SqlitePoolOptions::new()
+        .max_connections(1)
+        .acquire_timeout(PATIENCE)
+        .test_before_acquire(false)
+        .idle_timeout(None)
+        .max_lifetime(None)
+        .after_connect(|connection, _| Box::pin(async move { sqlx::raw_sql(SCRATCH).execute(connection).await.map(drop) }))
+        .connect_with(writer_options)
+        .await?;
+    let readers = SqlitePoolOptions::new()
+        .max_connections(SQLITE_READERS)
+        .acquire_timeout(PATIENCE)
+        .test_before_acquire(false)
+        .connect_with(options.pragma("query_only", "ON"))
+        .await?;
+    Ok(Engine::Sqlite { writer, readers })
+}
+
+/// Turns the write-ahead log on, which stays on, and migrates inside one immediate transaction: unlike
+/// Postgres, the migrator takes no lock of its own here, and the command line may start beside the server.
+async fn migrate_sqlite(options: &SqliteConnectOptions) -> Result<(), StoreError> {
+    let mut connection = enable_wal(options).await?;
+    let mut tx = connection.begin_with("BEGIN IMMEDIATE").await?;
+    SQLITE_MIGRATIONS.run_direct(None, &mut *tx, false).await?;
+    tx.commit().await?;
+    connection.close().await?;
+    Ok(())
+}
+
+/// The change of journal is the one statement that SQLite's busy timeout does not cover, so two
+/// processes that make the same file at once may have to try again.
+async fn enable_wal(options: &SqliteConnectOptions) -> Result<sqlx::SqliteConnection, StoreError> {
+    let options = options.clone().journal_mode(SqliteJournalMode::Wal);
+    let mut tries = 0;
+    loop {
+        match options.connect().await {
+            Ok(connection) => return Ok(connection),
+            Err(error) if tries == 50 => return Err(error.into()),
+            Err(error) if !is_busy(&error) => return Err(error.into()),
+            Err(_) => tries += 1,
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
+fn is_busy(error: &sqlx::Error) -> bool {
+    let code = error.as_database_error().and_then(|error| error.code()).and_then(|code| code.parse::<u32>().ok());
+    code.is_some_and(|code| matches!(code & 0xff, 5 | 6))
+}

@@ -1,0 +1,22 @@
+//! Everything that is kept: accounts, keys, money, runs. The only place that knows SQL and its drivers.
+//!
+//! One file per subject, each a set of methods of [`Store`]. Knows no HTTP and reads no clock:
+//! times are Unix milliseconds that the caller passes in.
+
+mod accounts;
+mod credits;
+mod db;
+mod error;
+mod generations;
+mod keys;
+mod leases;
+mod settlements;
+
+pub use accounts::Account;
+pub use credits::Credits;
+pub use db::{Database, Store};
+pub use error::StoreError;
+pub use generations::StoredGeneration;
+pub use keys::{Key, KeyChange, KeyUsage, KnownKey, NewKey};
+pub use leases::{Ask, Keep, Lent};
+pub use settlements::{Settlement, Uncovered};

@@ -1,0 +1,328 @@
+//! Settlement: a batch of runs becomes generations, entries, balances and counters in one transaction.
+//!
+//! Exactly once: the insert of a generation is what decides. A row whose id is there already changes
+//! nothing else, so a batch may be sent again whenever its outcome is not known.
+//!
+//! Never too little credit: a charge first uses up the lease that its replica holds for the key, in the
+//! same transaction — what was promised becomes what was spent — and then the balance. A charge whose
+//! lease is gone (its replica was taken for dead) or too small takes the balance alone, below zero if
+//! it must: the run has happened, and the money is owed.
+//!
+//! The engines differ only in how rows travel: arrays through UNNEST, or JSON through json_each.
+
+use std::collections::{BTreeSet, HashSet};
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+use sqlx::{PgPool, SqlitePool};
+
+use super::accounts::wallet_of;
+use super::db::{Engine, write};
+use super::keys::key_hash;
+use super::{Store, StoreError};
+use crate::domain::calendar::Windows;
+use crate::domain::generation::Generation;
+use crate::domain::ids::KeyHash;
+use crate::domain::money::Nanos;
+
+/// A run to be charged and kept.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Settlement {
+    /// The run.
+    pub generation: Generation,
+    /// The replica whose lease the run was held against.
+    pub replica: Arc<str>,
+    /// When it was handed over, Unix milliseconds: the instant whose day, week and month it counts in.
+    pub settled_at: i64,
+}
+
+/// The part of a replica's charges to a key that its lease did not cover.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Uncovered {
+    /// Whose lease it was.
+    pub replica: String,
+    /// The key that was charged.
+    pub key: KeyHash,
+    /// Charges minus what the lease had.
+    pub amount: Nanos,
+}
+
+impl Settlement {
+    /// What is charged. A negative charge would be a gift that nobody decided on.
+    pub fn net(&self) -> Nanos {
+        self.generation.charge.net.max(Nanos::ZERO)
+    }
+
+    fn provider(&self) -> Option<&str> {
+        Some(self.generation.served.as_ref()?.provider.as_str())
+    }
+}
+
+impl Store {
+    /// Charges and keeps a batch: all of it or, on an error, nothing. Says which leases fell short.
+    pub async fn settle(&self, batch: &[Settlement]) -> Result<Vec<Uncovered>, StoreError> {
+        let mut seen = HashSet::with_capacity(batch.len());
+        let batch: Vec<&Settlement> = batch.iter().filter(|row| seen.insert(row.generation.id.as_str())).collect();
+        let mut uncovered = Vec::new();
+        // Within one day every row counts in the same windows, so that a batch moves each counter once. More than
+        // one day in a batch is the exception of midnight and of replays, and whole days are safe to commit apart.
+        for day in batch.chunk_by(|one, next| Windows::at(one.settled_at) == Windows::at(next.settled_at)) {
+            let Some(first) = day.first() else { continue };
+            let windows = Windows::at(first.settled_at);
+            uncovered.extend(match &*self.engine {
+                Engine::Postgres(pool) => settle_postgres(pool, day, &windows).await?,
+                Engine::Sqlite { writer, .. } => settle_sqlite(writer, day, &windows).await?,
+            });
+        }
+        uncovered.into_iter().map(Uncovered::try_from).collect()
+    }
+
+    /// Sets a settlement aside that the database refuses, for a person to look at.
+    pub async fn park(&self, settlement: &Settlement, reason: &str, now: i64) -> Result<(), StoreError> {
+        const SQL: &str = "INSERT INTO parked_settlements (id, record, reason, parked_at) VALUES ($1, $2, $3, $4)
+            ON CONFLICT (id) DO NOTHING";
+        let record = serde_json::to_string(settlement).map_err(|_| StoreError::Unreadable("a settlement"))?;
+        let id = settlement.generation.id.as_str();
+        write!(self, tx => { sqlx::query(SQL).bind(id).bind(&record).bind(reason).bind(now).execute(&mut *tx).await?; });
+        Ok(())
+    }
+}
+
+/// The counters of a key after charges that all fall into the windows $D, $W and $M: a later window
+/// starts its sum anew, an earlier one (a replay) leaves the current sum alone.
+macro_rules! count {
+    ($day:literal, $week:literal, $month:literal) => {
+        concat!(
+            "leased_nanos = keys.leased_nanos - s.covered, usage_nanos = keys.usage_nanos + s.spent, ",
+            count!(@window "usage_daily_nanos", "day_start", $day), ", ",
+            count!(@window "usage_weekly_nanos", "week_start", $week), ", ",
+            count!(@window "usage_monthly_nanos", "month_start", $month)
+        )
+    };
+    (@window $sum:literal, $start:literal, $new:literal) => {
+        concat!(
+            $sum, " = CASE WHEN keys.", $start, " = ", $new, " THEN keys.", $sum, " + s.spent WHEN keys.", $start, " < ", $new,
+            " THEN s.spent ELSE keys.", $sum, " END, ",
+            $start, " = CASE WHEN keys.", $start, " < ", $new, " THEN ", $new, " ELSE keys.", $start, " END"
+        )
+    };
+}
+
+type Row = (String, Vec<u8>, i64);
+
+/// Takes the locks in the order of [`super::leases`]; the second part cannot start before the first is done.
+const LOCK_POSTGRES: &str = "
+    WITH accounts AS MATERIALIZED (SELECT id FROM ledger_accounts WHERE id = ANY($1) ORDER BY id FOR UPDATE),
+    those AS MATERIALIZED (SELECT hash FROM keys WHERE hash = ANY($2) AND (SELECT COUNT(*) FROM accounts) >= 0 ORDER BY hash FOR UPDATE)
+    SELECT COUNT(*) FROM those";
+
+const SETTLE_POSTGRES: &str = concat!(
+    "WITH input AS (
+        SELECT * FROM UNNEST($1::TEXT[], $2::TEXT[], $3::TEXT[], $4::BYTEA[], $5::BIGINT[], $6::BIGINT[], $7::TEXT[], $8::TEXT[], $9::TEXT[],
+            $10::BIGINT[], $11::BIGINT[], $12::BIGINT[], $13::BIGINT[], $14::TEXT[])
+            AS t (id, replica, account, key_hash, created_at, settled_at, model, provider, endpoint,
+                tokens_prompt, tokens_completion, tokens_reasoning, net_nanos, record)
+    ), inserted AS (
+        INSERT INTO generations (id, account, key_hash, created_at, settled_at, model, provider, endpoint,
+            tokens_prompt, tokens_completion, tokens_reasoning, net_nanos, record)
+        SELECT id, account, key_hash, created_at, settled_at, model, provider, endpoint,
+            tokens_prompt, tokens_completion, tokens_reasoning, net_nanos, record FROM input
+        ON CONFLICT (id) DO NOTHING RETURNING id
+    ), fresh AS (
+        SELECT input.* FROM input JOIN inserted USING (id) WHERE net_nanos > 0
+    ), charged AS (
+        INSERT INTO entries (kind, reference, debit, credit, amount_nanos, created_at)
+        SELECT 'charge', id, 'wallet:' || account, 'payable:' || COALESCE(provider, 'unknown'), net_nanos, settled_at FROM fresh
+    ), sums AS (
+        SELECT replica, account, key_hash, CAST(SUM(net_nanos) AS BIGINT) AS spent FROM fresh GROUP BY replica, account, key_hash
+    ), spent AS (
+        SELECT sums.*, LEAST(spent, COALESCE(amount_nanos, 0)) AS covered FROM sums LEFT JOIN leases USING (replica, key_hash)
+    ), leased AS (
+        UPDATE leases SET amount_nanos = leases.amount_nanos - s.covered FROM spent s
+        WHERE leases.replica = s.replica AND leases.key_hash = s.key_hash
+    ), counted AS (
+        UPDATE keys SET ",
+    count!("$15", "$16", "$17"),
+    "
+        FROM (SELECT key_hash, CAST(SUM(spent) AS BIGINT) AS spent, CAST(SUM(covered) AS BIGINT) AS covered FROM spent GROUP BY key_hash) s
+        WHERE keys.hash = s.key_hash
+    ), paid AS (
+        UPDATE ledger_accounts SET balance_nanos = balance_nanos - s.spent, charged_nanos = charged_nanos + s.spent,
+            leased_nanos = leased_nanos - s.covered
+        FROM (SELECT 'wallet:' || account AS id, CAST(SUM(spent) AS BIGINT) AS spent, CAST(SUM(covered) AS BIGINT) AS covered
+            FROM spent GROUP BY account) s
+        WHERE ledger_accounts.id = s.id
+    ), owed AS (
+        INSERT INTO ledger_accounts (id, kind, balance_nanos)
+        SELECT 'payable:' || COALESCE(provider, 'unknown'), 'payable', CAST(SUM(net_nanos) AS BIGINT) FROM fresh
+        GROUP BY 1 ORDER BY 1
+        ON CONFLICT (id) DO UPDATE SET balance_nanos = ledger_accounts.balance_nanos + excluded.balance_nanos
+    )
+    SELECT replica, key_hash, spent - covered FROM spent WHERE spent > covered"
+);
+
+async fn settle_postgres(pool: &PgPool, batch: &[&Settlement], windows: &Windows) -> Result<Vec<Row>, StoreError> {
+    let columns = Columns::of(batch)?;
+    let accounts: BTreeSet<String> = batch.iter().filter(|row| row.net() > Nanos::ZERO).flat_map(|row| [wallet(row), payable(row)]).collect();
+    let accounts: Vec<String> = accounts.into_iter().collect();
+    let mut tx = pool.begin().await?;
+    if !accounts.is_empty() {
+        sqlx::query(LOCK_POSTGRES).bind(&accounts).bind(&columns.keys).execute(&mut *tx).await?;
+    }
+    let short = sqlx::query_as(SETTLE_POSTGRES)
+        .bind(&columns.ids)
+        .bind(&columns.replicas)
+        .bind(&columns.accounts)
+        .bind(&columns.keys)
+        .bind(&columns.created_at)
+        .bind(&columns.settled_at)
+        .bind(&columns.models)
+        .bind(&columns.providers)
+        .bind(&columns.endpoints)
+        .bind(&columns.prompt)
+        .bind(&columns.completion)
+        .bind(&columns.reasoning)
+        .bind(&columns.net)
+        .bind(&columns.records)
+        .bind(windows.day)
+        .bind(windows.week)
+        .bind(windows.month)
+        .fetch_all(&mut *tx)
+        .await?;
+    tx.commit().await?;
+    Ok(short)
+}
+
+/// One text of several statements, which the driver runs in one go on its own thread. What is fresh is
+/// decided first and kept aside, since SQLite has no insert inside a WITH.
+const SETTLE_SQLITE: &str = concat!(
+    "DELETE FROM temp.fresh;
+    DELETE FROM temp.spent;
+    INSERT INTO temp.fresh (id, replica, account, key_hash, provider, net_nanos, settled_at)
+        SELECT value ->> 0, value ->> 1, value ->> 2, unhex(value ->> 3), value ->> 7, value ->> 12, value ->> 5
+        FROM json_each($1) WHERE value ->> 12 > 0 AND NOT EXISTS (SELECT 1 FROM main.generations WHERE id = value ->> 0);
+    INSERT INTO main.generations (id, account, key_hash, created_at, settled_at, model, provider, endpoint,
+            tokens_prompt, tokens_completion, tokens_reasoning, net_nanos, record)
+        SELECT value ->> 0, value ->> 2, unhex(value ->> 3), value ->> 4, value ->> 5, value ->> 6, value ->> 7, value ->> 8,
+            value ->> 9, value ->> 10, value ->> 11, value ->> 12, value ->> 13
+        FROM json_each($1) WHERE true ON CONFLICT (id) DO NOTHING;
+    INSERT INTO main.entries (kind, reference, debit, credit, amount_nanos, created_at)
+        SELECT 'charge', id, 'wallet:' || account, 'payable:' || COALESCE(provider, 'unknown'), net_nanos, settled_at FROM temp.fresh;
+    INSERT INTO temp.spent (replica, account, key_hash, spent_nanos, covered_nanos)
+        SELECT f.replica, f.account, f.key_hash, f.spent, MIN(f.spent, COALESCE(l.amount_nanos, 0))
+        FROM (SELECT replica, account, key_hash, SUM(net_nanos) AS spent FROM temp.fresh GROUP BY replica, account, key_hash) f
+        LEFT JOIN main.leases l ON l.replica = f.replica AND l.key_hash = f.key_hash;
+    UPDATE main.leases SET amount_nanos = leases.amount_nanos - s.covered_nanos FROM temp.spent s
+        WHERE leases.replica = s.replica AND leases.key_hash = s.key_hash;
+    UPDATE main.keys SET ",
+    count!("$2", "$3", "$4"),
+    "
+        FROM (SELECT key_hash, SUM(spent_nanos) AS spent, SUM(covered_nanos) AS covered FROM temp.spent GROUP BY key_hash) s
+        WHERE keys.hash = s.key_hash;
+    UPDATE main.ledger_accounts SET balance_nanos = balance_nanos - s.spent, charged_nanos = charged_nanos + s.spent,
+            leased_nanos = leased_nanos - s.covered
+        FROM (SELECT 'wallet:' || account AS id, SUM(spent_nanos) AS spent, SUM(covered_nanos) AS covered FROM temp.spent GROUP BY account) s
+        WHERE ledger_accounts.id = s.id;
+    INSERT INTO main.ledger_accounts (id, kind, balance_nanos)
+        SELECT 'payable:' || COALESCE(provider, 'unknown'), 'payable', SUM(net_nanos) FROM temp.fresh WHERE true GROUP BY 1
+        ON CONFLICT (id) DO UPDATE SET balance_nanos = balance_nanos + excluded.balance_nanos;
+    SELECT replica, key_hash, spent_nanos - covered_nanos FROM temp.spent WHERE spent_nanos > covered_nanos"
+);
+
+async fn settle_sqlite(writer: &SqlitePool, batch: &[&Settlement], windows: &Windows) -> Result<Vec<Row>, StoreError> {
+    let columns = Columns::of(batch)?;
+    let mut tx = writer.begin_with("BEGIN IMMEDIATE").await?;
+    let short = sqlx::query_as(SETTLE_SQLITE)
+        .bind(columns.json()?)
+        .bind(windows.day)
+        .bind(windows.week)
+        .bind(windows.month)
+        .fetch_all(&mut *tx)
+        .await?;
+    tx.commit().await?;
+    Ok(short)
+}
+
+/// A batch by columns, as UNNEST takes it.
+#[derive(Default)]
+struct Columns<'a> {
+    ids: Vec<&'a str>,
+    replicas: Vec<&'a str>,
+    accounts: Vec<&'a str>,
+    keys: Vec<&'a [u8]>,
+    created_at: Vec<i64>,
+    settled_at: Vec<i64>,
+    models: Vec<Option<&'a str>>,
+    providers: Vec<Option<&'a str>>,
+    endpoints: Vec<Option<&'a str>>,
+    prompt: Vec<i64>,
+    completion: Vec<i64>,
+    reasoning: Vec<i64>,
+    net: Vec<i64>,
+    records: Vec<String>,
+}
+
+impl<'a> Columns<'a> {
+    fn of(batch: &[&'a Settlement]) -> Result<Self, StoreError> {
+        let mut columns = Columns::default();
+        for row in batch {
+            let generation = &row.generation;
+            let tokens = generation.usage.map(|usage| usage.tokens).unwrap_or_default();
+            let count = |tokens: u64| i64::try_from(tokens).unwrap_or(i64::MAX);
+            columns.ids.push(generation.id.as_str());
+            columns.replicas.push(&row.replica);
+            columns.accounts.push(generation.account.as_str());
+            columns.keys.push(generation.key.as_bytes());
+            columns.created_at.push(generation.created_at);
+            columns.settled_at.push(row.settled_at);
+            columns.models.push(generation.served.as_ref().map(|served| served.model.as_str()));
+            columns.providers.push(row.provider());
+            columns.endpoints.push(generation.served.as_ref().map(|served| served.endpoint.as_str()));
+            columns.prompt.push(count(tokens.prompt));
+            columns.completion.push(count(tokens.completion));
+            columns.reasoning.push(count(tokens.reasoning));
+            columns.net.push(row.net().0);
+            columns.records.push(serde_json::to_string(generation).map_err(|_| StoreError::Unreadable("a generation"))?);
+        }
+        Ok(columns)
+    }
+
+    /// The batch as one JSON array of rows, each an array in the order of the columns.
+    fn json(&self) -> Result<String, StoreError> {
+        let rows = (0..self.ids.len()).map(|row| {
+            (
+                self.ids[row],
+                self.replicas[row],
+                self.accounts[row],
+                hex::encode(self.keys[row]),
+                self.created_at[row],
+                self.settled_at[row],
+                self.models[row],
+                self.providers[row],
+                self.endpoints[row],
+                self.prompt[row],
+                self.completion[row],
+                self.reasoning[row],
+                self.net[row],
+                &self.records[row],
+            )
+        });
+        serde_json::to_string(&rows.collect::<Vec<_>>()).map_err(|_| StoreError::Unreadable("a settlement"))
+    }
+}
+
+fn wallet(row: &Settlement) -> String {
+    wallet_of(&row.generation.account)
+}
+
+fn payable(row: &Settlement) -> String {
+    format!("payable:{}", row.provider().unwrap_or("unknown"))
+}
+
+impl TryFrom<Row> for Uncovered {
+    type Error = StoreError;
+
+    fn try_from((replica, key, amount): Row) -> Result<Self, StoreError> {
+        Ok(Uncovered { replica, key: key_hash(&key)?, amount: Nanos(amount) })
+    }
+}
