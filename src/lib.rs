@@ -8,11 +8,15 @@ pub mod clock;
 pub mod config;
 pub mod telemetry;
 
+pub mod auth;
 pub mod plan;
 pub mod rank;
+
+pub mod ledger;
 
 pub mod transport;
 pub mod wire;
 
 pub mod catalog;
 pub mod echo;
+pub mod store;

@@ -44,15 +44,17 @@ pub struct Ask {
     /// Whose account pays.
     pub account: AccountId,
     /// Less than this is of no use.
+    pub least: Nanos,
+    /// What runs wait for now.
     pub need: Nanos,
-    /// As much as this is welcome.
+    /// As much as this is welcome, ahead of need.
     pub want: Nanos,
 }
 
 /// The answer to an [`Ask`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Lent {
-    /// What was lent: at least the need, or nothing.
+    /// What was lent: at least the least, or nothing.
     pub amount: Nanos,
     /// The account's balance, leases included.
     pub balance: Nanos,
@@ -177,6 +179,16 @@ impl Store {
         }
     }
 
+    /// Gives back every lease of a replica that stops, and forgets it.
+    pub async fn resign(&self, replica: &str) -> Result<(), StoreError> {
+        const BEATS: &str = "SELECT beats FROM replicas WHERE id = $1";
+        let beats: Option<i64> = read!(self, db => sqlx::query_scalar(BEATS).bind(replica).fetch_optional(db).await)?;
+        if let Some(beats) = beats {
+            self.reclaim(replica, beats).await?;
+        }
+        Ok(())
+    }
+
     async fn leases(&self, replica: &str, limit: i64) -> Result<Vec<Keep>, StoreError> {
         const SQL: &str = "SELECT key_hash, account FROM leases WHERE replica = $1 ORDER BY key_hash LIMIT $2";
         let rows: Vec<(Vec<u8>, String)> = read!(self, db => sqlx::query_as(SQL).bind(replica).bind(limit).fetch_all(db).await)?;
@@ -194,8 +206,12 @@ fn lend(ask: &Ask, balance: i64, leased: i64, key: Option<&LockedKey>, windows: 
         Some(key) => key.room(windows)?,
     };
     let room = key_room.map_or(wallet_room, |(room, _)| room.0.min(wallet_room));
-    let (need, want) = (ask.need.0.max(0), ask.want.0.max(ask.need.0));
-    let amount = if room < need { 0 } else { need + (want - need).min((room - need) / SHARE_AHEAD) };
+    let amount = if room < ask.least.0.max(0) {
+        0
+    } else {
+        let needed = ask.need.0.clamp(0, room);
+        needed + ask.want.0.saturating_sub(needed).clamp(0, (room - needed) / SHARE_AHEAD)
+    };
     Ok(Lent { amount: Nanos(amount), balance: Nanos(balance), wallet_room: Nanos(wallet_room), key_room })
 }
 

@@ -1,0 +1,154 @@
+//! Prices by example, and against exact rational arithmetic.
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::catalog::snapshot::Tier;
+use crate::domain::usage::UsageSource;
+
+fn picos(text: &str) -> Picos {
+    Picos::parse(text).unwrap()
+}
+
+fn pricing(prompt: &str, completion: &str) -> Pricing {
+    let base = Prices { prompt: picos(prompt), completion: picos(completion), ..Prices::default() };
+    Pricing { base, source: "config".to_owned(), ..Pricing::default() }
+}
+
+fn reported(tokens: Tokens) -> Usage {
+    Usage { tokens, source: UsageSource::Reported }
+}
+
+#[track_caller]
+fn check(pricing: &Pricing, tokens: Tokens, dollars: &str) {
+    let charge = charge(pricing, Some(&reported(tokens)), Some(FinishReason::Stop), 0);
+    assert_eq!(charge.net.to_string(), dollars);
+    assert_eq!(charge.gross, charge.net);
+    assert!(!charge.insured);
+}
+
+#[test]
+fn each_class_of_tokens_has_its_price() {
+    let mut pricing = pricing("0.000003", "0.000015");
+    let tokens = Tokens { prompt: 1_000, completion: 100, ..Tokens::default() };
+    check(&pricing, tokens, "0.0045");
+    pricing.base.cache_read = Some(picos("0.0000003"));
+    pricing.base.cache_write = Some(picos("0.00000375"));
+    check(&pricing, Tokens { cached: 500, cache_write_5m: 200, ..tokens }, "0.0033");
+    // The hour's cache costs what five minutes cost where it is not priced apart.
+    check(&pricing, Tokens { cached: 500, cache_write_1h: 200, ..tokens }, "0.0033");
+    pricing.base.reasoning = Some(picos("0.00001"));
+    check(&pricing, Tokens { reasoning: 60, ..tokens }, "0.0042");
+    pricing.base.request = Some(picos("0.001"));
+    pricing.base.web_search = Some(picos("0.01"));
+    check(&pricing, Tokens { web_searches: 2, ..tokens }, "0.0255");
+}
+
+#[test]
+fn parts_larger_than_the_whole_are_not_charged_twice() {
+    let mut pricing = pricing("0.000001", "0.000002");
+    pricing.base.cache_read = Some(picos("0.0000001"));
+    check(&pricing, Tokens { prompt: 100, cached: 500, cache_write_5m: 500, ..Tokens::default() }, "0.00001");
+}
+
+#[test]
+fn a_tier_holds_for_the_whole_prompt_above_its_threshold() {
+    let mut pricing = pricing("0.000001", "0.000002");
+    let prices = Prices { prompt: picos("0.000002"), completion: picos("0.000004"), ..Prices::default() };
+    pricing.tiers = vec![Tier { above: 200, prices }];
+    check(&pricing, Tokens { prompt: 200, completion: 10, ..Tokens::default() }, "0.00022");
+    check(&pricing, Tokens { prompt: 201, completion: 10, ..Tokens::default() }, "0.000442");
+}
+
+#[test]
+fn a_schedule_multiplies_the_whole() {
+    let mut pricing = pricing("0.000001", "0.000001");
+    pricing.schedule = Some(Schedule { hours: vec![(60, 120)], weekdays_only: false, multiplier_ppm: 250_000 });
+    let at = |minute: i64| most(&pricing, 1_000, 0, minute * 60_000).to_string();
+    assert_eq!([at(59), at(60), at(119), at(120)], ["0.001", "0.00025", "0.00025", "0.001"]);
+}
+
+#[test]
+fn nothing_said_or_an_error_costs_nothing() {
+    let pricing = pricing("0.000001", "0.000002");
+    let with = |completion: u64, finish: Option<FinishReason>| {
+        let charge = charge(&pricing, Some(&reported(Tokens { prompt: 10, completion, ..Tokens::default() })), finish, 0);
+        (charge.net.0, charge.insured)
+    };
+    assert_eq!(with(0, None), (0, true));
+    assert_eq!(with(5, Some(FinishReason::Error)), (0, true));
+    assert_eq!(with(0, Some(FinishReason::Stop)), (10_000, false));
+    assert_eq!(with(5, None), (20_000, false));
+}
+
+fn price() -> impl Strategy<Value = Picos> {
+    (0_i64..2_000_000_000).prop_map(Picos)
+}
+
+prop_compose! {
+    fn any_prices()(
+        prompt in price(), completion in price(), cache_read in proptest::option::of(price()), cache_write in proptest::option::of(price()),
+        cache_write_1h in proptest::option::of(price()), reasoning in proptest::option::of(price()), audio_in in proptest::option::of(price()),
+        audio_out in proptest::option::of(price()), image in proptest::option::of(price()), request in proptest::option::of(price()),
+    ) -> Prices {
+        Prices { prompt, completion, cache_read, cache_write, cache_write_1h, reasoning, audio_in, audio_out, image, request, web_search: None }
+    }
+}
+
+prop_compose! {
+    fn any_tokens()(
+        plain in 0_u64..1_000_000, cached in 0_u64..1_000_000, w5 in 0_u64..100_000, w1h in 0_u64..100_000, audio_in in 0_u64..10_000,
+        text in 0_u64..100_000, reasoning in 0_u64..100_000, audio_out in 0_u64..10_000, images in 0_u64..20,
+    ) -> Tokens {
+        Tokens {
+            prompt: plain + cached + w5 + w1h + audio_in, completion: text + reasoning + audio_out,
+            cached, cache_write_5m: w5, cache_write_1h: w1h, reasoning, audio_in, audio_out, image_out: 0, images, web_searches: 0,
+        }
+    }
+}
+
+proptest! {
+    /// The charge is the nearest nano-dollar to the exact sum, the upper one of two that are equally near.
+    #[test]
+    fn a_charge_is_the_exact_sum_rounded_once(prices in any_prices(), tokens in any_tokens(), ppm in proptest::option::of(1_i64..2_000_000)) {
+        let schedule = ppm.map(|multiplier_ppm| Schedule { hours: vec![(0, 1_440)], weekdays_only: false, multiplier_ppm });
+        let pricing = Pricing { base: prices.clone(), schedule, ..Pricing::default() };
+        let plain = tokens.prompt - tokens.cached - tokens.cache_write_5m - tokens.cache_write_1h - tokens.audio_in;
+        let or = |price: Option<Picos>, other: Picos| i128::from(price.unwrap_or(other).0);
+        let terms = [
+            (plain, i128::from(prices.prompt.0)),
+            (tokens.cached, or(prices.cache_read, prices.prompt)),
+            (tokens.cache_write_5m, or(prices.cache_write, prices.prompt)),
+            (tokens.cache_write_1h, or(prices.cache_write_1h.or(prices.cache_write), prices.prompt)),
+            (tokens.audio_in, or(prices.audio_in, prices.prompt)),
+            (tokens.completion - tokens.reasoning - tokens.audio_out, i128::from(prices.completion.0)),
+            (tokens.reasoning, or(prices.reasoning, prices.completion)),
+            (tokens.audio_out, or(prices.audio_out, prices.completion)),
+            (tokens.images, or(prices.image, Picos::ZERO)),
+            (1, or(prices.request, Picos::ZERO)),
+        ];
+        // In units of 10⁻⁹ pico… that is, of a milliardth of a nano-dollar: exact whatever the multiplier.
+        let exact: i128 = terms.iter().map(|(count, price)| i128::from(*count) * price).sum::<i128>() * i128::from(ppm.unwrap_or(1_000_000));
+        let net = i128::from(charge(&pricing, Some(&reported(tokens)), Some(FinishReason::Stop), 0).net.0);
+        let twice_over = 2 * (net * 1_000_000_000 - exact);
+        prop_assert!(-1_000_000_000 < twice_over && twice_over <= 1_000_000_000, "{net} for {exact}");
+    }
+
+    /// Whatever is used within the bounds, it costs no more than was held.
+    #[test]
+    fn a_charge_never_exceeds_the_ceiling(prices in any_prices(), tokens in any_tokens()) {
+        let pricing = Pricing { base: prices, ..Pricing::default() };
+        let tokens = Tokens { images: 0, ..tokens };
+        let charged = charge(&pricing, Some(&reported(tokens)), Some(FinishReason::Stop), 0).net;
+        prop_assert!(charged <= most(&pricing, tokens.prompt, tokens.completion, 0));
+    }
+
+    #[test]
+    fn the_largest_numbers_do_not_overflow(prompt: u64, completion: u64, price in 0..i64::MAX) {
+        let base = Prices { prompt: Picos(price), completion: Picos(price), ..Prices::default() };
+        let schedule = Some(Schedule { hours: vec![(0, 1_440)], weekdays_only: false, multiplier_ppm: i64::MAX });
+        let pricing = Pricing { base, schedule, ..Pricing::default() };
+        let usage = reported(Tokens { prompt, completion, ..Tokens::default() });
+        prop_assert!(charge(&pricing, Some(&usage), Some(FinishReason::Stop), 0).net >= Nanos::ZERO);
+    }
+}
