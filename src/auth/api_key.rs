@@ -27,13 +27,21 @@ impl ApiKey {
         let mut bits = [0_u8; DIGITS / 2];
         rand::rng().fill_bytes(&mut bits);
         let text = format!("{PREFIX}{}", hex::encode(bits));
-        ApiKey { hash: KeyHash::of(&text), label: mask(&text), text: Secret::new(&text) }
+        ApiKey {
+            hash: KeyHash::of(&text),
+            label: mask(&text),
+            text: Secret::new(&text),
+        }
     }
 
     /// Whether a text could be a key at all; saves the database a question about noise.
     pub fn is_well_formed(text: &str) -> bool {
-        text.strip_prefix(PREFIX)
-            .is_some_and(|digits| digits.len() == DIGITS && digits.bytes().all(|digit| matches!(digit, b'0'..=b'9' | b'a'..=b'f')))
+        text.strip_prefix(PREFIX).is_some_and(|digits| {
+            digits.len() == DIGITS
+                && digits
+                    .bytes()
+                    .all(|digit| matches!(digit, b'0'..=b'9' | b'a'..=b'f'))
+        })
     }
 }
 
@@ -62,7 +70,8 @@ mod tests {
     #[test]
     fn noise_is_not_a_key() {
         let zeros = "0".repeat(64);
-        let check = |text: &str, expect: bool| assert_eq!(ApiKey::is_well_formed(text), expect, "{text}");
+        let check =
+            |text: &str, expect: bool| assert_eq!(ApiKey::is_well_formed(text), expect, "{text}");
         check(&format!("sk-or-v1-{zeros}"), true);
         check(&format!("sk-or-v1-{}", &zeros[1..]), false);
         check(&format!("sk-or-v1-{zeros}0"), false);

@@ -73,8 +73,14 @@ impl Auth {
     pub fn start(store: Store, tasks: &TaskTracker, stop: CancellationToken) -> Auth {
         let keys = Arc::new(Keys {
             store,
-            known: Cache::builder().max_capacity(KNOWN).time_to_live(KNOWN_LIVES).build(),
-            unknown: Cache::builder().max_capacity(UNKNOWN).time_to_live(UNKNOWN_LIVES).build(),
+            known: Cache::builder()
+                .max_capacity(KNOWN)
+                .time_to_live(KNOWN_LIVES)
+                .build(),
+            unknown: Cache::builder()
+                .max_capacity(UNKNOWN)
+                .time_to_live(UNKNOWN_LIVES)
+                .build(),
             seen: AtomicI64::new(-1),
         });
         tasks.spawn(Arc::clone(&keys).watch(stop));
@@ -108,7 +114,10 @@ impl Known {
 
 impl From<KnownKey> for Known {
     fn from(key: KnownKey) -> Self {
-        Known { principal: Arc::new(key.principal), disabled: key.disabled }
+        Known {
+            principal: Arc::new(key.principal),
+            disabled: key.disabled,
+        }
     }
 }
 
@@ -183,7 +192,9 @@ impl Keys {
         }
         while seen < last {
             let changed = self.store.changed_keys(seen, CHANGES_AT_ONCE).await?;
-            let Some(&(_, latest)) = changed.last() else { break };
+            let Some(&(_, latest)) = changed.last() else {
+                break;
+            };
             seen = latest;
             self.seen.store(seen, Ordering::Release);
             for (key, _) in changed {

@@ -21,7 +21,11 @@ impl Windows {
         let days = at.div_euclid(DAY_MS);
         // 1 January 1970 was a Thursday, three days after a Monday.
         let weekday = (days + 3).rem_euclid(7);
-        Windows { day: days * DAY_MS, week: (days - weekday) * DAY_MS, month: (days - day_of_month(days)) * DAY_MS }
+        Windows {
+            day: days * DAY_MS,
+            week: (days - weekday) * DAY_MS,
+            month: (days - day_of_month(days)) * DAY_MS,
+        }
     }
 
     /// When the window of a limit began: the beginning of time for one that never resets.
@@ -54,9 +58,17 @@ mod tests {
 
     fn check(at: OffsetDateTime) {
         let ms = |date: Date| date.midnight().assume_utc().unix_timestamp() * 1_000;
-        let monday = if at.weekday() == Weekday::Monday { at.date() } else { at.date().prev_occurrence(Weekday::Monday) };
+        let monday = if at.weekday() == Weekday::Monday {
+            at.date()
+        } else {
+            at.date().prev_occurrence(Weekday::Monday)
+        };
         let first = at.date().replace_day(1).unwrap();
-        let expect = Windows { day: ms(at.date()), week: ms(monday), month: ms(first) };
+        let expect = Windows {
+            day: ms(at.date()),
+            week: ms(monday),
+            month: ms(first),
+        };
         assert_eq!(Windows::at(at.unix_timestamp() * 1_000), expect, "{at}");
     }
 

@@ -75,11 +75,28 @@ pub(super) async fn register(store: &Store) -> Result<Arc<str>, StoreError> {
 /// The bank and its task, which the caller runs.
 pub(super) fn open(store: Store, leases: Arc<Leases>, settings: &LedgerSettings) -> (Bank, Banker) {
     let fence = store.is_shared().then_some(settings.rhythm.fence);
-    let pulse = Arc::new(Pulse { started: Instant::now(), beat_at: AtomicU64::new(0), fence });
+    let pulse = Arc::new(Pulse {
+        started: Instant::now(),
+        beat_at: AtomicU64::new(0),
+        fence,
+    });
     // A want for each place in the queue of settlements, and some for refills: the bound is never met by runs.
     let (wants, inbox) = mpsc::channel(settings.queue + AT_ONCE);
-    let bank = Bank { wants, pulse: Arc::clone(&pulse) };
-    (bank, Banker { store, leases, inbox, pulse, rhythm: settings.rhythm, others: HashMap::new() })
+    let bank = Bank {
+        wants,
+        pulse: Arc::clone(&pulse),
+    };
+    (
+        bank,
+        Banker {
+            store,
+            leases,
+            inbox,
+            pulse,
+            rhythm: settings.rhythm,
+            others: HashMap::new(),
+        },
+    )
 }
 
 impl Bank {
@@ -89,16 +106,32 @@ impl Bank {
     }
 
     /// Credit for one run, from the database.
-    pub(super) async fn borrow(&self, lease: &Arc<Lease>, amount: i64) -> Result<Credit, HoldError> {
+    pub(super) async fn borrow(
+        &self,
+        lease: &Arc<Lease>,
+        amount: i64,
+    ) -> Result<Credit, HoldError> {
         let (reply, answer) = oneshot::channel();
-        let want = Want { lease: Arc::clone(lease), amount, reply: Some(reply) };
+        let want = Want {
+            lease: Arc::clone(lease),
+            amount,
+            reply: Some(reply),
+        };
         self.wants.send(want).await.map_err(|_| HoldError::Busy)?;
         answer.await.unwrap_or(Err(HoldError::Busy))
     }
 
     /// Asks for more ahead of need. A full bank is busy with those who wait; the lease will ask again.
     pub(super) fn refill(&self, lease: &Arc<Lease>) {
-        if self.wants.try_send(Want { lease: Arc::clone(lease), amount: 0, reply: None }).is_err() {
+        if self
+            .wants
+            .try_send(Want {
+                lease: Arc::clone(lease),
+                amount: 0,
+                reply: None,
+            })
+            .is_err()
+        {
             lease.borrowed(0);
         }
     }
@@ -107,13 +140,17 @@ impl Bank {
 impl Pulse {
     fn is_alive(&self) -> bool {
         let Some(fence) = self.fence else { return true };
-        self.started.elapsed().saturating_sub(Duration::from_millis(self.beat_at.load(Ordering::Relaxed))) < fence
+        self.started
+            .elapsed()
+            .saturating_sub(Duration::from_millis(self.beat_at.load(Ordering::Relaxed)))
+            < fence
     }
 
     /// Counts from before the beat was sent: whoever watches cannot have seen it earlier.
     fn beat(&self, sent: Instant) {
         let at = sent.duration_since(self.started).as_millis();
-        self.beat_at.store(u64::try_from(at).unwrap_or(u64::MAX), Ordering::Relaxed);
+        self.beat_at
+            .store(u64::try_from(at).unwrap_or(u64::MAX), Ordering::Relaxed);
     }
 }
 
@@ -138,8 +175,12 @@ impl Banker {
         let resign = self.store.resign(&replica);
         match tokio::time::timeout(PATIENCE, resign).await {
             Ok(Ok(())) => {}
-            Ok(Err(error)) => tracing::warn!(%error, "leases could not be given back; others will reclaim them"),
-            Err(_) => tracing::warn!("leases could not be given back in time; others will reclaim them"),
+            Ok(Err(error)) => {
+                tracing::warn!(%error, "leases could not be given back; others will reclaim them")
+            }
+            Err(_) => {
+                tracing::warn!("leases could not be given back in time; others will reclaim them")
+            }
         }
     }
 
@@ -167,7 +208,9 @@ impl Banker {
                 want.answer(Err(HoldError::Busy));
                 continue;
             }
-            let crowd = crowds.entry(*want.lease.key()).or_insert_with(|| Crowd::at(&want.lease));
+            let crowd = crowds
+                .entry(*want.lease.key())
+                .or_insert_with(|| Crowd::at(&want.lease));
             crowd.waiting.extend(want.try_take());
         }
         crowds
@@ -199,17 +242,30 @@ impl Banker {
         let sent = Instant::now();
         let replica = self.leases.replica();
         let borrow = self.store.borrow(&replica, asks, clock::now_ms());
-        let lent = tokio::time::timeout(PATIENCE, borrow).await.unwrap_or(Err(StoreError::Late))?;
+        let lent = tokio::time::timeout(PATIENCE, borrow)
+            .await
+            .unwrap_or(Err(StoreError::Late))?;
         self.pulse.beat(sent);
         Ok(lent)
     }
 
     /// Brings home what rests in other leases of accounts that ran out. Answers whether anything moved.
     async fn collect_for(&self, crowds: &HashMap<KeyHash, Crowd>) -> bool {
-        let needy = |lease: &Lease| crowds.values().any(|crowd| crowd.wants_wallet() && crowd.lease.account() == lease.account());
-        let resting: Vec<Arc<Lease>> =
-            self.leases.all().into_iter().filter(|lease| !crowds.contains_key(lease.key()) && lease.free() > 0 && needy(lease)).collect();
-        let keeps = resting.into_iter().filter_map(|lease| Some((lease.surrender()?, lease))).collect();
+        let needy = |lease: &Lease| {
+            crowds
+                .values()
+                .any(|crowd| crowd.wants_wallet() && crowd.lease.account() == lease.account())
+        };
+        let resting: Vec<Arc<Lease>> = self
+            .leases
+            .all()
+            .into_iter()
+            .filter(|lease| !crowds.contains_key(lease.key()) && lease.free() > 0 && needy(lease))
+            .collect();
+        let keeps = resting
+            .into_iter()
+            .filter_map(|lease| Some((lease.surrender()?, lease)))
+            .collect();
         self.give_back(keeps).await
     }
 
@@ -218,7 +274,12 @@ impl Banker {
             self.beat().await;
         }
         let now = Instant::now();
-        let spare = self.leases.all().into_iter().filter_map(|lease| Some((lease.spare(now, self.rhythm.idle)?, lease))).collect();
+        let spare = self
+            .leases
+            .all()
+            .into_iter()
+            .filter_map(|lease| Some((lease.spare(now, self.rhythm.idle)?, lease)))
+            .collect();
         self.give_back(spare).await;
         self.leases.sweep();
     }
@@ -230,7 +291,10 @@ impl Banker {
             let keeps: Vec<Keep> = piece.iter().map(|(keep, _)| keep.clone()).collect();
             let replica = self.leases.replica();
             let give = self.store.give_back(&replica, &keeps);
-            match tokio::time::timeout(PATIENCE, give).await.unwrap_or(Err(StoreError::Late)) {
+            match tokio::time::timeout(PATIENCE, give)
+                .await
+                .unwrap_or(Err(StoreError::Late))
+            {
                 Ok(()) => given = true,
                 Err(error) => {
                     tracing::debug!(%error, "idle credit could not be given back");
@@ -244,7 +308,10 @@ impl Banker {
     async fn beat(&mut self) {
         let sent = Instant::now();
         let replica = self.leases.replica();
-        match tokio::time::timeout(PATIENCE, self.store.beat(&replica)).await.unwrap_or(Err(StoreError::Late)) {
+        match tokio::time::timeout(PATIENCE, self.store.beat(&replica))
+            .await
+            .unwrap_or(Err(StoreError::Late))
+        {
             Ok(()) => {
                 self.pulse.beat(sent);
                 self.bury_the_dead().await;
@@ -270,13 +337,21 @@ impl Banker {
             if *replica == *own {
                 continue;
             }
-            let since = before.get(&replica).filter(|(count, _)| *count == beats).map_or(now, |(_, since)| *since);
+            let since = before
+                .get(&replica)
+                .filter(|(count, _)| *count == beats)
+                .map_or(now, |(_, since)| *since);
             // A count below zero was left by a replica that died while it reclaimed.
             if beats < 0 || now.duration_since(since) >= self.rhythm.reclaim {
                 match self.store.reclaim(&replica, beats).await {
-                    Ok(true) => tracing::info!(replica, "took back the leases of a replica that stopped beating"),
+                    Ok(true) => tracing::info!(
+                        replica,
+                        "took back the leases of a replica that stopped beating"
+                    ),
                     Ok(false) => {}
-                    Err(error) => tracing::warn!(%error, replica, "the leases of a dead replica could not be taken back"),
+                    Err(error) => {
+                        tracing::warn!(%error, replica, "the leases of a dead replica could not be taken back")
+                    }
                 }
             }
             self.others.insert(replica, (beats, since));
@@ -304,12 +379,25 @@ struct Crowd {
 
 impl Crowd {
     fn at(lease: &Arc<Lease>) -> Self {
-        Crowd { lease: Arc::clone(lease), waiting: Vec::new(), offer: None, error: None }
+        Crowd {
+            lease: Arc::clone(lease),
+            waiting: Vec::new(),
+            offer: None,
+            error: None,
+        }
     }
 
     fn ask(&self) -> Ask {
-        let least = self.waiting.iter().map(|want| want.amount).min().map_or(0, |amount| self.lease.missing(amount));
-        let all = self.waiting.iter().fold(0_i64, |sum, want| sum.saturating_add(want.amount));
+        let least = self
+            .waiting
+            .iter()
+            .map(|want| want.amount)
+            .min()
+            .map_or(0, |amount| self.lease.missing(amount));
+        let all = self
+            .waiting
+            .iter()
+            .fold(0_i64, |sum, want| sum.saturating_add(want.amount));
         let need = self.lease.missing(all);
         Ask {
             key: *self.lease.key(),
@@ -324,7 +412,10 @@ impl Crowd {
         let free = self.lease.free();
         self.lease.borrowed(lent.amount.0);
         self.offer = Some((lent, free));
-        self.waiting = std::mem::take(&mut self.waiting).into_iter().filter_map(Want::try_take).collect();
+        self.waiting = std::mem::take(&mut self.waiting)
+            .into_iter()
+            .filter_map(Want::try_take)
+            .collect();
     }
 
     fn failed(&mut self, error: &StoreError) {
@@ -334,7 +425,10 @@ impl Crowd {
 
     /// Whether the wallet, rather than the key's cap, was too small.
     fn wants_wallet(&self) -> bool {
-        self.offer.as_ref().is_some_and(|(lent, _)| lent.key_room.is_none_or(|(room, _)| room > lent.wallet_room))
+        self.offer.as_ref().is_some_and(|(lent, _)| {
+            lent.key_room
+                .is_none_or(|(room, _)| room > lent.wallet_room)
+        })
     }
 
     fn refuse(self) {
@@ -353,10 +447,15 @@ impl Crowd {
 fn refusal(lent: &Lent, free: i64, needed: i64) -> HoldError {
     match lent.key_room {
         Some((room, reset)) if room <= lent.wallet_room => HoldError::KeyLimit { reset },
-        _ if lent.balance <= Nanos::ZERO => HoldError::NoCredit { balance: lent.balance },
+        _ if lent.balance <= Nanos::ZERO => HoldError::NoCredit {
+            balance: lent.balance,
+        },
         _ => HoldError::Unaffordable {
             needed: Nanos(needed),
-            available: lent.wallet_room.saturating_add(Nanos(free)).max(Nanos::ZERO),
+            available: lent
+                .wallet_room
+                .saturating_add(Nanos(free))
+                .max(Nanos::ZERO),
         },
     }
 }

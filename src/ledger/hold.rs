@@ -51,12 +51,18 @@ pub enum HoldError {
 
 impl Hold {
     pub(super) fn new(place: OwnedPermit<Job>, replica: Arc<str>, credit: Option<Credit>) -> Self {
-        Hold { place, replica, credit }
+        Hold {
+            place,
+            replica,
+            credit,
+        }
     }
 
     /// How much credit is reserved.
     pub fn amount(&self) -> Nanos {
-        self.credit.as_ref().map_or(Nanos::ZERO, |credit| Nanos(credit.amount()))
+        self.credit
+            .as_ref()
+            .map_or(Nanos::ZERO, |credit| Nanos(credit.amount()))
     }
 
     pub(super) fn into_parts(self) -> (OwnedPermit<Job>, Arc<str>, Option<Credit>) {
@@ -66,6 +72,8 @@ impl Hold {
 
 impl std::fmt::Debug for Hold {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Hold").field("amount", &self.amount()).finish_non_exhaustive()
+        f.debug_struct("Hold")
+            .field("amount", &self.amount())
+            .finish_non_exhaustive()
     }
 }

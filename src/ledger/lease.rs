@@ -41,9 +41,10 @@ pub(super) struct Lease {
 
 #[derive(Debug)]
 struct State {
-    free: i64,
-    held: i64,
-    settling: i64,
+    // Wide, so that not even a charge that no database takes can overflow them.
+    free: i128,
+    held: i128,
+    settling: i128,
     /// Taken back by others: nothing is lent from it any more.
     void: bool,
     /// A refill is on its way.
@@ -66,7 +67,11 @@ pub(super) struct Credit {
 
 impl Leases {
     pub(super) fn new(replica: Arc<str>, least: Nanos) -> Self {
-        Leases { shards: std::array::from_fn(|_| RwLock::default()), replica: RwLock::new(replica), least: least.0.max(0) }
+        Leases {
+            shards: std::array::from_fn(|_| RwLock::default()),
+            replica: RwLock::new(replica),
+            least: least.0.max(0),
+        }
     }
 
     /// The name under which this replica borrows.
@@ -82,7 +87,14 @@ impl Leases {
         }
         // The replica's name is read under the shard's lock: after a disowning no lease of the old name is left.
         let mut shard = shard.write();
-        let lease = shard.entry(who.key).or_insert_with(|| Arc::new(Lease::new(who.key, who.account.clone(), self.replica(), self.least)));
+        let lease = shard.entry(who.key).or_insert_with(|| {
+            Arc::new(Lease::new(
+                who.key,
+                who.account.clone(),
+                self.replica(),
+                self.least,
+            ))
+        });
         Arc::clone(lease)
     }
 
@@ -102,20 +114,30 @@ impl Leases {
 
     /// Notes that the lease's row fell short of its charges by `amount`, which was hence not taken from it.
     pub(super) fn fell_short(&self, replica: &str, key: &KeyHash, amount: i64) {
-        if let Some(lease) = self.shard(key).read().get(key).filter(|lease| *lease.replica == *replica) {
-            lease.state.lock().free += amount;
+        if let Some(lease) = self
+            .shard(key)
+            .read()
+            .get(key)
+            .filter(|lease| *lease.replica == *replica)
+        {
+            lease.state.lock().free += i128::from(amount);
         }
     }
 
     /// Every lease there is.
     pub(super) fn all(&self) -> Vec<Arc<Lease>> {
-        self.shards.iter().flat_map(|shard| shard.read().values().cloned().collect::<Vec<_>>()).collect()
+        self.shards
+            .iter()
+            .flat_map(|shard| shard.read().values().cloned().collect::<Vec<_>>())
+            .collect()
     }
 
     /// Forgets leases that hold nothing and are wanted by nobody.
     pub(super) fn sweep(&self) {
         for shard in &self.shards {
-            shard.write().retain(|_, lease| Arc::strong_count(lease) > 1 || !lease.is_spent());
+            shard
+                .write()
+                .retain(|_, lease| Arc::strong_count(lease) > 1 || !lease.is_spent());
         }
     }
 
@@ -133,7 +155,11 @@ impl Leases {
 
     fn find(&self, settlement: &Settlement) -> Option<Arc<Lease>> {
         let key = &settlement.generation.key;
-        self.shard(key).read().get(key).filter(|lease| lease.replica == settlement.replica).cloned()
+        self.shard(key)
+            .read()
+            .get(key)
+            .filter(|lease| lease.replica == settlement.replica)
+            .cloned()
     }
 
     fn shard(&self, key: &KeyHash) -> &RwLock<HashMap<KeyHash, Arc<Lease>>> {
@@ -155,7 +181,13 @@ impl Lease {
             pace: 0,
             used_at: Instant::now(),
         };
-        Lease { key, account, replica, least, state: Mutex::new(state) }
+        Lease {
+            key,
+            account,
+            replica,
+            least,
+            state: Mutex::new(state),
+        }
     }
 
     pub(super) fn key(&self) -> &KeyHash {
@@ -175,18 +207,28 @@ impl Lease {
         let mut state = self.state.lock();
         state.used_at = Instant::now();
         state.largest = state.largest.max(amount);
-        if state.void || state.free < amount {
+        if state.void || state.free < i128::from(amount) {
             return None;
         }
-        state.free -= amount;
-        state.held += amount;
-        Some(Credit { lease: Arc::clone(self), amount })
+        state.free -= i128::from(amount);
+        state.held += i128::from(amount);
+        Some(Credit {
+            lease: Arc::clone(self),
+            amount,
+        })
     }
 
     /// Whether it is time to borrow ahead of need; says so once until [`Lease::borrowed`].
     pub(super) fn asks_ahead(&self) -> bool {
         let mut state = self.state.lock();
-        let low = !state.void && !state.asked && state.free < state.largest.max(state.pace.saturating_mul(SECONDS_AHEAD / 2));
+        let low = !state.void
+            && !state.asked
+            && state.free
+                < i128::from(
+                    state
+                        .largest
+                        .max(state.pace.saturating_mul(SECONDS_AHEAD / 2)),
+                );
         state.asked |= low;
         low
     }
@@ -194,18 +236,22 @@ impl Lease {
     /// How much to borrow when `need` is needed at once: enough for some time at the pace of late.
     pub(super) fn appetite(&self, need: i64) -> i64 {
         let state = self.state.lock();
-        let ahead = state.largest.saturating_mul(2).max(state.pace.saturating_mul(SECONDS_AHEAD)).max(self.least);
-        need.saturating_add(ahead.saturating_sub(state.free.max(0)).max(0))
+        let ahead = state
+            .largest
+            .saturating_mul(2)
+            .max(state.pace.saturating_mul(SECONDS_AHEAD))
+            .max(self.least);
+        need.saturating_add(ahead.saturating_sub(clamp(state.free).max(0)).max(0))
     }
 
     /// What is missing for a hold of `amount`.
     pub(super) fn missing(&self, amount: i64) -> i64 {
-        amount.saturating_sub(self.state.lock().free).max(0)
+        clamp(i128::from(amount) - self.state.lock().free).max(0)
     }
 
     /// What is free now.
     pub(super) fn free(&self) -> i64 {
-        self.state.lock().free
+        clamp(self.state.lock().free)
     }
 
     /// Adds what the database lent.
@@ -213,7 +259,7 @@ impl Lease {
         let mut state = self.state.lock();
         state.asked = false;
         if !state.void {
-            state.free += amount;
+            state.free += i128::from(amount);
         }
     }
 
@@ -227,13 +273,21 @@ impl Lease {
     /// Once a tick: what to give back, if anything. What is given back is gone from here at once.
     pub(super) fn spare(&self, now: Instant, idle: Duration) -> Option<Keep> {
         let mut state = self.state.lock();
-        state.pace = (state.pace * 3 + state.charged) / 4;
+        state.pace = clamp((i128::from(state.pace) * 3 + i128::from(state.charged)) / 4);
         state.charged = 0;
         state.largest -= state.largest / 16;
-        let wanted = state.largest.saturating_mul(2).max(state.pace.saturating_mul(SECONDS_AHEAD)).max(self.least);
-        let kept = if now.duration_since(state.used_at) >= idle { 0 } else { wanted.saturating_mul(2) };
+        let wanted = state
+            .largest
+            .saturating_mul(2)
+            .max(state.pace.saturating_mul(SECONDS_AHEAD))
+            .max(self.least);
+        let kept = if now.duration_since(state.used_at) >= idle {
+            0
+        } else {
+            wanted.saturating_mul(2)
+        };
         let adrift = std::mem::take(&mut state.adrift);
-        if state.void || (state.free <= kept && !adrift) {
+        if state.void || (state.free <= i128::from(kept) && !adrift) {
             return None;
         }
         Some(self.keep(&mut state, kept))
@@ -246,8 +300,13 @@ impl Lease {
     }
 
     fn keep(&self, state: &mut State, kept: i64) -> Keep {
-        state.free = state.free.min(kept);
-        Keep { key: self.key, account: self.account.clone(), keep: Nanos((state.free + state.held + state.settling).max(0)) }
+        state.free = state.free.min(i128::from(kept));
+        let keep = clamp(state.free + state.held + state.settling).max(0);
+        Keep {
+            key: self.key,
+            account: self.account.clone(),
+            keep: Nanos(keep),
+        }
     }
 
     fn is_spent(&self) -> bool {
@@ -257,17 +316,18 @@ impl Lease {
 
     fn give_back(&self, amount: i64) {
         let mut state = self.state.lock();
-        state.held -= amount;
+        state.held -= i128::from(amount);
         if !state.void {
-            state.free += amount;
+            state.free += i128::from(amount);
         }
     }
 
     fn charge(&self, held: i64, net: i64) {
         let mut state = self.state.lock();
+        state.charged = state.charged.saturating_add(net);
+        let (held, net) = (i128::from(held), i128::from(net));
         state.held -= held;
         state.settling += net;
-        state.charged = state.charged.saturating_add(net);
         if !state.void {
             state.free += held - net;
         }
@@ -275,11 +335,15 @@ impl Lease {
 
     fn settled(&self, net: i64, committed: bool) {
         let mut state = self.state.lock();
-        state.settling -= net;
+        state.settling -= i128::from(net);
         if !committed && !state.void {
-            state.free += net;
+            state.free += i128::from(net);
         }
     }
+}
+
+fn clamp(amount: i128) -> i64 {
+    i64::try_from(amount).unwrap_or(if amount < 0 { i64::MIN } else { i64::MAX })
 }
 
 impl Credit {

@@ -26,6 +26,7 @@ pub use hold::{Hold, HoldError};
 pub use settle::SettleError;
 
 use crate::clock;
+use crate::config::{Config, LedgerConfig};
 use crate::domain::generation::Generation;
 use crate::domain::ids::AccountId;
 use crate::domain::money::Nanos;
@@ -99,6 +100,27 @@ impl LedgerSettings {
     }
 }
 
+impl From<&Config> for LedgerSettings {
+    fn from(config: &Config) -> Self {
+        let LedgerConfig {
+            lease,
+            hold_cap,
+            batch,
+            queue,
+            spool_limit,
+        } = config.ledger;
+        let defaults = LedgerSettings::in_directory(config.data_dir.clone());
+        LedgerSettings {
+            lease,
+            hold_cap,
+            batch,
+            queue,
+            spool_limit,
+            ..defaults
+        }
+    }
+}
+
 /// Why the ledger cannot open.
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
@@ -133,7 +155,11 @@ struct Tasks {
 impl Ledger {
     /// Registers this replica and starts its two tasks, which belong to `tasks` and end with
     /// [`Ledger::close`]. Fails when the database does not answer.
-    pub async fn start(store: Store, settings: LedgerSettings, tasks: &TaskTracker) -> Result<Ledger, OpenError> {
+    pub async fn start(
+        store: Store,
+        settings: LedgerSettings,
+        tasks: &TaskTracker,
+    ) -> Result<Ledger, OpenError> {
         let replica = bank::register(&store).await?;
         let leases = Arc::new(Leases::new(replica, settings.lease));
         let (stop_writer, stop_bank) = (CancellationToken::new(), CancellationToken::new());
@@ -141,19 +167,40 @@ impl Ledger {
         let (bank, banker) = bank::open(store.clone(), Arc::clone(&leases), &settings);
         let writer = settle::Writer::new(store.clone(), Arc::clone(&leases), settings.batch);
         let running = Tasks {
-            writer: (stop_writer.clone(), tasks.spawn(writer.run(inbox, stop_writer))),
+            writer: (
+                stop_writer.clone(),
+                tasks.spawn(writer.run(inbox, stop_writer)),
+            ),
             bank: (stop_bank.clone(), tasks.spawn(banker.run(stop_bank))),
         };
-        let standings = Cache::builder().max_capacity(STANDINGS).time_to_live(STANDING_LIVES).build();
-        let inner = Inner { store, hold_cap: settings.hold_cap, leases, bank, queue, standings, tasks: Mutex::new(Some(running)) };
-        Ok(Ledger { inner: Arc::new(inner) })
+        let standings = Cache::builder()
+            .max_capacity(STANDINGS)
+            .time_to_live(STANDING_LIVES)
+            .build();
+        let inner = Inner {
+            store,
+            hold_cap: settings.hold_cap,
+            leases,
+            bank,
+            queue,
+            standings,
+            tasks: Mutex::new(Some(running)),
+        };
+        Ok(Ledger {
+            inner: Arc::new(inner),
+        })
     }
 
     /// Reserves `most` of the caller's credit and a place in the queue of settlements, so that whatever
     /// the run costs can be charged without waiting. A run that costs nothing reserves nothing, but an
     /// account in debt may not even do that (contract 15.5).
     pub async fn hold(&self, who: &Principal, most: Nanos) -> Result<Hold, HoldError> {
-        let place = self.inner.queue.clone().try_reserve_owned().map_err(|_| HoldError::Busy)?;
+        let place = self
+            .inner
+            .queue
+            .clone()
+            .try_reserve_owned()
+            .map_err(|_| HoldError::Busy)?;
         if most <= Nanos::ZERO {
             self.refuse_debtors(&who.account).await?;
             return Ok(Hold::new(place, self.inner.leases.replica(), None));
@@ -175,7 +222,11 @@ impl Ledger {
 
     /// Charges a run and keeps it. It is queued by the time this returns, before the answer is awaited: the
     /// money is settled even if the answer is not waited for. The answer comes once the charge is durable.
-    pub fn settle(&self, hold: Hold, generation: Generation) -> impl Future<Output = Result<(), SettleError>> + Send + use<> {
+    pub fn settle(
+        &self,
+        hold: Hold,
+        generation: Generation,
+    ) -> impl Future<Output = Result<(), SettleError>> + Send + use<> {
         let (reply, answer) = oneshot::channel();
         self.send(hold, generation, Some(reply));
         async move { answer.await.unwrap_or(Err(SettleError::Stopped)) }
@@ -189,7 +240,9 @@ impl Ledger {
     /// Takes nothing more, commits everything queued, gives the leases back and ends the tasks. Runs that
     /// still have a hold are waited for, within reason.
     pub async fn close(&self) {
-        let Some(Tasks { writer, bank }) = self.inner.tasks.lock().take() else { return };
+        let Some(Tasks { writer, bank }) = self.inner.tasks.lock().take() else {
+            return;
+        };
         // The writer first: what it settles is no longer lent, and the bank gives back the rest.
         for (stop, task) in [writer, bank] {
             stop.cancel();
@@ -199,9 +252,18 @@ impl Ledger {
         }
     }
 
-    fn send(&self, hold: Hold, generation: Generation, reply: Option<oneshot::Sender<Result<(), SettleError>>>) {
+    fn send(
+        &self,
+        hold: Hold,
+        generation: Generation,
+        reply: Option<oneshot::Sender<Result<(), SettleError>>>,
+    ) {
         let (place, replica, credit) = hold.into_parts();
-        let settlement = Settlement { generation, replica, settled_at: clock::now_ms() };
+        let settlement = Settlement {
+            generation,
+            replica,
+            settled_at: clock::now_ms(),
+        };
         let net = settlement.net().0;
         match credit {
             Some(credit) => credit.charge(net),
@@ -214,8 +276,19 @@ impl Ledger {
 
     /// Fails open when the database is away: a free run spends nothing.
     async fn refuse_debtors(&self, account: &AccountId) -> Result<(), HoldError> {
-        let balance = async { self.inner.store.credits(account).await.map(|credits| credits.balance()) };
-        match self.inner.standings.try_get_with_by_ref(account, balance).await {
+        let balance = async {
+            self.inner
+                .store
+                .credits(account)
+                .await
+                .map(|credits| credits.balance())
+        };
+        match self
+            .inner
+            .standings
+            .try_get_with_by_ref(account, balance)
+            .await
+        {
             Ok(balance) if balance < Nanos::ZERO => Err(HoldError::NoCredit { balance }),
             _ => Ok(()),
         }

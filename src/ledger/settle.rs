@@ -47,7 +47,11 @@ pub(super) struct Writer {
 
 impl Writer {
     pub(super) fn new(store: Store, leases: Arc<Leases>, batch: usize) -> Self {
-        Writer { store, leases, batch: batch.max(1) }
+        Writer {
+            store,
+            leases,
+            batch: batch.max(1),
+        }
     }
 
     /// Commits what comes, until `stop`; then what is queued or still held.
@@ -70,7 +74,9 @@ impl Writer {
                 Ok(0) => return,
                 Ok(_) => self.commit(std::mem::take(&mut jobs)).await,
                 Err(_) => {
-                    tracing::warn!("runs still had a hold when the ledger stopped; they are not charged");
+                    tracing::warn!(
+                        "runs still had a hold when the ledger stopped; they are not charged"
+                    );
                     return;
                 }
             }
@@ -78,7 +84,10 @@ impl Writer {
     }
 
     async fn commit(&self, jobs: Vec<Job>) {
-        let (settlements, replies): (Vec<_>, Vec<_>) = jobs.into_iter().map(|job| (job.settlement, job.reply)).unzip();
+        let (settlements, replies): (Vec<_>, Vec<_>) = jobs
+            .into_iter()
+            .map(|job| (job.settlement, job.reply))
+            .unzip();
         let outcomes = self.settle(&settlements).await;
         for (reply, outcome) in replies.into_iter().zip(outcomes) {
             // The caller may have gone; the money is settled all the same.
@@ -111,12 +120,15 @@ impl Writer {
     }
 
     async fn try_settle(&self, rows: &[Settlement]) -> Result<(), StoreError> {
-        let short = tokio::time::timeout(PATIENCE, self.store.settle(rows)).await.unwrap_or(Err(StoreError::Late))?;
+        let short = tokio::time::timeout(PATIENCE, self.store.settle(rows))
+            .await
+            .unwrap_or(Err(StoreError::Late))?;
         for row in rows {
             self.leases.settled(row, true);
         }
         for short in short {
-            self.leases.fell_short(&short.replica, &short.key, short.amount.0);
+            self.leases
+                .fell_short(&short.replica, &short.key, short.amount.0);
         }
         Ok(())
     }
@@ -124,7 +136,11 @@ impl Writer {
     async fn park(&self, row: &Settlement, error: StoreError) -> SettleError {
         let id = row.generation.id.as_str();
         tracing::error!(generation.id = id, %error, "the database refuses a settlement; it is set aside");
-        while let Err(error) = self.store.park(row, &error.to_string(), clock::now_ms()).await {
+        while let Err(error) = self
+            .store
+            .park(row, &error.to_string(), clock::now_ms())
+            .await
+        {
             tracing::error!(generation.id = id, %error, "a settlement could not be set aside");
             if !error.is_passing() {
                 break;

@@ -10,10 +10,13 @@ use std::time::Duration;
 
 use sqlx::migrate::Migrator;
 use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
-use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous};
+use sqlx::sqlite::{
+    SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous,
+};
 use sqlx::{ConnectOptions as _, Connection as _};
 
 use super::StoreError;
+use crate::config::Config;
 use crate::domain::secret::Secret;
 
 static POSTGRES_MIGRATIONS: Migrator = sqlx::migrate!("migrations/postgres");
@@ -21,8 +24,6 @@ static SQLITE_MIGRATIONS: Migrator = sqlx::migrate!("migrations/sqlite");
 
 /// How long a statement waits for a connection, or for SQLite's lock, before the database counts as away.
 const PATIENCE: Duration = Duration::from_secs(5);
-/// Connections to Postgres: two for the ledger, the others for reads and management.
-const POSTGRES_CONNECTIONS: u32 = 12;
 const SQLITE_READERS: u32 = 4;
 
 /// Tables of the SQLite writer alone, in memory: the settlement of a batch passes through them.
@@ -37,12 +38,28 @@ pub enum Database {
     Postgres {
         /// `postgres://…`, which may carry a password.
         url: Secret,
+        /// The most connections that this process opens.
+        connections: u32,
     },
     /// A file of this machine, used by one server and by the command line beside it.
     Sqlite {
         /// The file; it is made when missing.
         file: PathBuf,
     },
+}
+
+impl From<&Config> for Database {
+    fn from(config: &Config) -> Self {
+        match &config.database.url {
+            Some(url) => Database::Postgres {
+                url: url.clone(),
+                connections: config.database.pool_size,
+            },
+            None => Database::Sqlite {
+                file: config.sqlite_file(),
+            },
+        }
+    }
 }
 
 /// The database, open. Cloning it shares the connections.
@@ -56,7 +73,10 @@ pub(super) enum Engine {
     Postgres(PgPool),
     /// SQLite admits one writer at a time, so there is one connection for it: writers queue for the
     /// connection in order rather than compete for the file's lock.
-    Sqlite { writer: SqlitePool, readers: SqlitePool },
+    Sqlite {
+        writer: SqlitePool,
+        readers: SqlitePool,
+    },
 }
 
 /// Runs an expression with `$db` bound to the pool that serves reads.
@@ -96,10 +116,12 @@ impl Store {
     /// Fails when the database cannot be reached or was made by a newer version.
     pub async fn open(at: &Database) -> Result<Store, StoreError> {
         let engine = match at {
-            Database::Postgres { url } => open_postgres(url).await?,
+            Database::Postgres { url, connections } => open_postgres(url, *connections).await?,
             Database::Sqlite { file } => open_sqlite(file).await?,
         };
-        Ok(Store { engine: Arc::new(engine) })
+        Ok(Store {
+            engine: Arc::new(engine),
+        })
     }
 
     /// Closes every connection, waiting for those in use.
@@ -115,8 +137,11 @@ impl Store {
 
     /// Whether the database answers.
     pub async fn ping(&self) -> Result<(), StoreError> {
-        let query = async { Ok(read!(self, db => sqlx::query("SELECT 1").execute(db).await.map(drop))?) };
-        tokio::time::timeout(PATIENCE, query).await.unwrap_or(Err(StoreError::Late))
+        let query =
+            async { Ok(read!(self, db => sqlx::query("SELECT 1").execute(db).await.map(drop))?) };
+        tokio::time::timeout(PATIENCE, query)
+            .await
+            .unwrap_or(Err(StoreError::Late))
     }
 
     /// Whether other replicas may use the same database.
@@ -125,10 +150,18 @@ impl Store {
     }
 }
 
-async fn open_postgres(url: &Secret) -> Result<Engine, StoreError> {
-    let options = PgConnectOptions::from_str(url.expose())?.application_name("turnpike").disable_statement_logging();
+async fn open_postgres(url: &Secret, connections: u32) -> Result<Engine, StoreError> {
+    let options = PgConnectOptions::from_str(url.expose())?
+        .application_name("turnpike")
+        .disable_statement_logging();
+    // The pool hides why it cannot connect, so the first connection is made without it.
+    tokio::time::timeout(PATIENCE, options.connect())
+        .await
+        .map_err(|_| StoreError::Late)??
+        .close()
+        .await?;
     let pool = PgPoolOptions::new()
-        .max_connections(POSTGRES_CONNECTIONS)
+        .max_connections(connections.max(2))
         .acquire_timeout(PATIENCE)
         // A ping before each use would double the round trips; only a connection that rested may have died unseen.
         .test_before_acquire(false)
@@ -157,7 +190,10 @@ async fn open_sqlite(file: &std::path::Path) -> Result<Engine, StoreError> {
         .busy_timeout(PATIENCE)
         .pragma("temp_store", "MEMORY")
         .disable_statement_logging();
-    let writer_options = options.clone().create_if_missing(true).synchronous(SqliteSynchronous::Full);
+    let writer_options = options
+        .clone()
+        .create_if_missing(true)
+        .synchronous(SqliteSynchronous::Full);
     migrate_sqlite(&writer_options).await?;
     let writer = SqlitePoolOptions::new()
         .max_connections(1)
@@ -165,7 +201,9 @@ async fn open_sqlite(file: &std::path::Path) -> Result<Engine, StoreError> {
         .test_before_acquire(false)
         .idle_timeout(None)
         .max_lifetime(None)
-        .after_connect(|connection, _| Box::pin(async move { sqlx::raw_sql(SCRATCH).execute(connection).await.map(drop) }))
+        .after_connect(|connection, _| {
+            Box::pin(async move { sqlx::raw_sql(SCRATCH).execute(connection).await.map(drop) })
+        })
         .connect_with(writer_options)
         .await?;
     let readers = SqlitePoolOptions::new()
@@ -205,6 +243,9 @@ async fn enable_wal(options: &SqliteConnectOptions) -> Result<sqlx::SqliteConnec
 }
 
 fn is_busy(error: &sqlx::Error) -> bool {
-    let code = error.as_database_error().and_then(|error| error.code()).and_then(|code| code.parse::<u32>().ok());
+    let code = error
+        .as_database_error()
+        .and_then(|error| error.code())
+        .and_then(|code| code.parse::<u32>().ok());
     code.is_some_and(|code| matches!(code & 0xff, 5 | 6))
 }

@@ -39,7 +39,9 @@ impl StoreError {
 
     /// Whether a name was taken already.
     pub(super) fn is_duplicate(error: &sqlx::Error) -> bool {
-        error.as_database_error().is_some_and(sqlx::error::DatabaseError::is_unique_violation)
+        error
+            .as_database_error()
+            .is_some_and(sqlx::error::DatabaseError::is_unique_violation)
     }
 }
 
@@ -47,10 +49,17 @@ impl From<sqlx::Error> for StoreError {
     fn from(error: sqlx::Error) -> Self {
         let refused = match &error {
             sqlx::Error::Database(inner) => is_refusal(inner.code().as_deref().unwrap_or_default()),
-            sqlx::Error::Encode(_) | sqlx::Error::ColumnDecode { .. } | sqlx::Error::Decode(_) | sqlx::Error::TypeNotFound { .. } => true,
+            sqlx::Error::Encode(_)
+            | sqlx::Error::ColumnDecode { .. }
+            | sqlx::Error::Decode(_)
+            | sqlx::Error::TypeNotFound { .. } => true,
             _ => false,
         };
-        if refused { StoreError::Refused(Arc::new(error)) } else { StoreError::Away(Arc::new(error)) }
+        if refused {
+            StoreError::Refused(Arc::new(error))
+        } else {
+            StoreError::Away(Arc::new(error))
+        }
     }
 }
 
@@ -59,9 +68,12 @@ impl From<sqlx::Error> for StoreError {
 /// CONSTRAINT (19), MISMATCH (20) or RANGE (25). All else — connections, locks, disks, memory — passes.
 fn is_refusal(code: &str) -> bool {
     if code.len() == 5 {
-        return ["22", "23", "42"].iter().any(|class| code.starts_with(class));
+        return ["22", "23", "42"]
+            .iter()
+            .any(|class| code.starts_with(class));
     }
-    code.parse::<u32>().is_ok_and(|code| matches!(code & 0xff, 1 | 18 | 19 | 20 | 25))
+    code.parse::<u32>()
+        .is_ok_and(|code| matches!(code & 0xff, 1 | 18 | 19 | 20 | 25))
 }
 
 impl From<MigrateError> for StoreError {
@@ -69,12 +81,18 @@ impl From<MigrateError> for StoreError {
         StoreError::Schema(match error {
             MigrateError::Execute(error) => return error.into(),
             MigrateError::VersionMissing(version) => {
-                format!("the database has migration {version}, which this version of turnpike does not know: run the newer version that made it")
+                format!(
+                    "the database has migration {version}, which this version of turnpike does not know: run the newer version that made it"
+                )
             }
             MigrateError::VersionMismatch(version) => {
-                format!("the database has another migration {version} than this version of turnpike: it belongs to a different build")
+                format!(
+                    "the database has another migration {version} than this version of turnpike: it belongs to a different build"
+                )
             }
-            MigrateError::Dirty(version) => format!("migration {version} was left half done: restore the database from a backup"),
+            MigrateError::Dirty(version) => format!(
+                "migration {version} was left half done: restore the database from a backup"
+            ),
             other => format!("the database could not be brought up to date: {other}"),
         })
     }

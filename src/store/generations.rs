@@ -16,11 +16,22 @@ pub struct StoredGeneration {
 
 impl Store {
     /// The run with this id, if it belongs to the account.
-    pub async fn generation(&self, account: &AccountId, id: &str) -> Result<Option<StoredGeneration>, StoreError> {
-        const SQL: &str = "SELECT record, settled_at FROM generations WHERE id = $1 AND account = $2";
+    pub async fn generation(
+        &self,
+        account: &AccountId,
+        id: &str,
+    ) -> Result<Option<StoredGeneration>, StoreError> {
+        const SQL: &str =
+            "SELECT record, settled_at FROM generations WHERE id = $1 AND account = $2";
         let row: Option<(String, i64)> = read!(self, db => sqlx::query_as(SQL).bind(id).bind(account.as_str()).fetch_optional(db).await)?;
-        let Some((record, settled_at)) = row else { return Ok(None) };
-        let generation = serde_json::from_str(&record).map_err(|_| StoreError::Unreadable("a generation"))?;
-        Ok(Some(StoredGeneration { generation, settled_at }))
+        let Some((record, settled_at)) = row else {
+            return Ok(None);
+        };
+        let generation =
+            serde_json::from_str(&record).map_err(|_| StoreError::Unreadable("a generation"))?;
+        Ok(Some(StoredGeneration {
+            generation,
+            settled_at,
+        }))
     }
 }

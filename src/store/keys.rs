@@ -125,7 +125,11 @@ impl Key {
 
     /// What is left below the cap at `now`; `None` without a cap.
     pub fn remaining(&self, now: i64) -> Option<Nanos> {
-        Some(self.limit?.saturating_sub(self.usage(now).within(self.limit_reset)).max(Nanos::ZERO))
+        Some(
+            self.limit?
+                .saturating_sub(self.usage(now).within(self.limit_reset))
+                .max(Nanos::ZERO),
+        )
     }
 }
 
@@ -170,7 +174,13 @@ impl Store {
     }
 
     /// A page of an account's keys, newest first.
-    pub async fn keys(&self, account: &AccountId, offset: u32, limit: u32, include_disabled: bool) -> Result<Vec<Key>, StoreError> {
+    pub async fn keys(
+        &self,
+        account: &AccountId,
+        offset: u32,
+        limit: u32,
+        include_disabled: bool,
+    ) -> Result<Vec<Key>, StoreError> {
         const SQL: &str = concat!(
             "SELECT ",
             key_columns!(),
@@ -190,15 +200,28 @@ impl Store {
     }
 
     /// An account's key.
-    pub async fn key(&self, account: &AccountId, hash: &KeyHash) -> Result<Option<Key>, StoreError> {
-        const SQL: &str = concat!("SELECT ", key_columns!(), " FROM keys WHERE hash = $1 AND account = $2 AND deleted_at IS NULL");
-        let row: Option<KeyRow> =
-            read!(self, db => sqlx::query_as(SQL).bind(hash.as_bytes().as_slice()).bind(account.as_str()).fetch_optional(db).await)?;
+    pub async fn key(
+        &self,
+        account: &AccountId,
+        hash: &KeyHash,
+    ) -> Result<Option<Key>, StoreError> {
+        const SQL: &str = concat!(
+            "SELECT ",
+            key_columns!(),
+            " FROM keys WHERE hash = $1 AND account = $2 AND deleted_at IS NULL"
+        );
+        let row: Option<KeyRow> = read!(self, db => sqlx::query_as(SQL).bind(hash.as_bytes().as_slice()).bind(account.as_str()).fetch_optional(db).await)?;
         row.map(Key::try_from).transpose()
     }
 
     /// Changes an account's key and answers how it now is; `None` when there is no such key.
-    pub async fn change_key(&self, account: &AccountId, hash: &KeyHash, change: &KeyChange, now: i64) -> Result<Option<Key>, StoreError> {
+    pub async fn change_key(
+        &self,
+        account: &AccountId,
+        hash: &KeyHash,
+        change: &KeyChange,
+        now: i64,
+    ) -> Result<Option<Key>, StoreError> {
         const NUMBER: &str = concat!(
             "UPDATE keys SET change_number = $3, updated_at = $4 WHERE hash = $1 AND account = $2 AND deleted_at IS NULL RETURNING ",
             key_columns!()
@@ -235,7 +258,12 @@ impl Store {
     }
 
     /// Deletes an account's key for good; its charges stay. Answers whether there was one.
-    pub async fn delete_key(&self, account: &AccountId, hash: &KeyHash, now: i64) -> Result<bool, StoreError> {
+    pub async fn delete_key(
+        &self,
+        account: &AccountId,
+        hash: &KeyHash,
+        now: i64,
+    ) -> Result<bool, StoreError> {
         const SQL: &str = "UPDATE keys SET deleted_at = $3, change_number = $4 WHERE hash = $1 AND account = $2 AND deleted_at IS NULL";
         let deleted = write!(self, tx => {
             let number: i64 = sqlx::query_scalar(NEXT_CHANGE).fetch_one(&mut *tx).await?;
@@ -247,7 +275,11 @@ impl Store {
 
     /// The key with this hash, whoever owns it: for authentication alone.
     pub async fn known_key(&self, hash: &KeyHash) -> Result<Option<KnownKey>, StoreError> {
-        const SQL: &str = concat!("SELECT ", key_columns!(), " FROM keys WHERE hash = $1 AND deleted_at IS NULL");
+        const SQL: &str = concat!(
+            "SELECT ",
+            key_columns!(),
+            " FROM keys WHERE hash = $1 AND deleted_at IS NULL"
+        );
         let row: Option<KeyRow> = read!(self, db => sqlx::query_as(SQL).bind(hash.as_bytes().as_slice()).fetch_optional(db).await)?;
         Ok(row.map(Key::try_from).transpose()?.map(KnownKey::from))
     }
@@ -259,10 +291,16 @@ impl Store {
     }
 
     /// Keys that were made, changed or deleted after change number `since`, with their latest number, in order of it.
-    pub async fn changed_keys(&self, since: i64, limit: u32) -> Result<Vec<(KeyHash, i64)>, StoreError> {
+    pub async fn changed_keys(
+        &self,
+        since: i64,
+        limit: u32,
+    ) -> Result<Vec<(KeyHash, i64)>, StoreError> {
         const SQL: &str = "SELECT hash, change_number FROM keys WHERE change_number > $1 ORDER BY change_number LIMIT $2";
         let rows: Vec<(Vec<u8>, i64)> = read!(self, db => sqlx::query_as(SQL).bind(since).bind(i64::from(limit)).fetch_all(db).await)?;
-        rows.into_iter().map(|(hash, number)| Ok((key_hash(&hash)?, number))).collect()
+        rows.into_iter()
+            .map(|(hash, number)| Ok((key_hash(&hash)?, number)))
+            .collect()
     }
 }
 
@@ -274,7 +312,9 @@ impl KeyChange {
         key.disabled = self.disabled.unwrap_or(key.disabled);
         key.limit = self.limit.unwrap_or(key.limit);
         key.limit_reset = self.limit_reset.unwrap_or(key.limit_reset);
-        key.include_byok_in_limit = self.include_byok_in_limit.unwrap_or(key.include_byok_in_limit);
+        key.include_byok_in_limit = self
+            .include_byok_in_limit
+            .unwrap_or(key.include_byok_in_limit);
         key
     }
 }
@@ -316,7 +356,13 @@ pub(super) struct Counters {
 impl Counters {
     pub(super) fn usage(&self, windows: &Windows) -> KeyUsage {
         // A window later than `now` is of a replica whose clock is ahead: its usage counts all the same.
-        let of = |sum: i64, start: i64, now: i64| if start >= now { Nanos(sum) } else { Nanos::ZERO };
+        let of = |sum: i64, start: i64, now: i64| {
+            if start >= now {
+                Nanos(sum)
+            } else {
+                Nanos::ZERO
+            }
+        };
         KeyUsage {
             total: Nanos(self.usage_nanos),
             daily: of(self.usage_daily_nanos, self.day_start, windows.day),
@@ -357,7 +403,8 @@ impl TryFrom<KeyRow> for Key {
             management: row.management,
             disabled: row.disabled,
             limit: row.limit_nanos.map(Nanos),
-            limit_reset: LimitReset::parse(row.limit_reset.as_deref()).ok_or(StoreError::Unreadable("a key's reset"))?,
+            limit_reset: LimitReset::parse(row.limit_reset.as_deref())
+                .ok_or(StoreError::Unreadable("a key's reset"))?,
             include_byok_in_limit: row.include_byok_in_limit,
             creator: row.creator.map(AccountId::from),
             created_at: row.created_at,

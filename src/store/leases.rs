@@ -23,11 +23,11 @@ use crate::domain::ids::{AccountId, KeyHash};
 use crate::domain::money::Nanos;
 use crate::domain::principal::LimitReset;
 
-const LOCK_WALLET: &str =
-    "UPDATE ledger_accounts SET leased_nanos = leased_nanos WHERE id = $1 RETURNING balance_nanos, leased_nanos";
+const LOCK_WALLET: &str = "UPDATE ledger_accounts SET leased_nanos = leased_nanos WHERE id = $1 RETURNING balance_nanos, leased_nanos";
 const LOCK_KEY: &str = "UPDATE keys SET leased_nanos = leased_nanos WHERE hash = $1 RETURNING limit_nanos, limit_reset, leased_nanos,
     usage_nanos, usage_daily_nanos, usage_weekly_nanos, usage_monthly_nanos, day_start, week_start, month_start";
-const ADD_TO_WALLET: &str = "UPDATE ledger_accounts SET leased_nanos = leased_nanos + $2 WHERE id = $1";
+const ADD_TO_WALLET: &str =
+    "UPDATE ledger_accounts SET leased_nanos = leased_nanos + $2 WHERE id = $1";
 const ADD_TO_KEY: &str = "UPDATE keys SET leased_nanos = leased_nanos + $2 WHERE hash = $1";
 
 /// Of what would remain after the need, the part that a lease may take ahead of need: replicas that
@@ -86,7 +86,11 @@ impl Store {
     /// Counts one beat of a replica's heart. Fails with [`StoreError::Disowned`] when it was taken for dead.
     pub async fn beat(&self, replica: &str) -> Result<(), StoreError> {
         let beats = write!(self, tx => sqlx::query(BEAT).bind(replica).execute(&mut *tx).await?.rows_affected());
-        if beats == 0 { Err(StoreError::Disowned) } else { Ok(()) }
+        if beats == 0 {
+            Err(StoreError::Disowned)
+        } else {
+            Ok(())
+        }
     }
 
     /// Every registered replica and its count of beats.
@@ -97,7 +101,12 @@ impl Store {
 
     /// Lends credit for each ask, or says why not, in the order of the asks; at most one ask a key.
     /// All are lent together or, on an error, none.
-    pub async fn borrow(&self, replica: &str, asks: &[Ask], now: i64) -> Result<Vec<Lent>, StoreError> {
+    pub async fn borrow(
+        &self,
+        replica: &str,
+        asks: &[Ask],
+        now: i64,
+    ) -> Result<Vec<Lent>, StoreError> {
         const LEND: &str = "INSERT INTO leases (replica, key_hash, account, amount_nanos) VALUES ($1, $2, $3, $4)
             ON CONFLICT (replica, key_hash) DO UPDATE SET amount_nanos = leases.amount_nanos + excluded.amount_nanos";
         let windows = Windows::at(now);
@@ -134,7 +143,8 @@ impl Store {
     /// what to keep rather than what to give, so that doing it twice is the same as once.
     pub async fn give_back(&self, replica: &str, keeps: &[Keep]) -> Result<(), StoreError> {
         const LEASE: &str = "SELECT amount_nanos FROM leases WHERE replica = $1 AND key_hash = $2";
-        const LOWER: &str = "UPDATE leases SET amount_nanos = $3 WHERE replica = $1 AND key_hash = $2";
+        const LOWER: &str =
+            "UPDATE leases SET amount_nanos = $3 WHERE replica = $1 AND key_hash = $2";
         const END: &str = "DELETE FROM leases WHERE replica = $1 AND key_hash = $2";
         write!(self, tx => {
             let wallets: BTreeMap<String, ()> = keeps.iter().map(|keep| (wallet_of(&keep.account), ())).collect();
@@ -163,7 +173,8 @@ impl Store {
     /// false when it has moved on. From the first step on the replica can neither beat nor borrow, so it
     /// cannot come back to life halfway; what it settles later is charged all the same, once.
     pub async fn reclaim(&self, replica: &str, beats: i64) -> Result<bool, StoreError> {
-        const DISOWN: &str = "UPDATE replicas SET beats = -1 WHERE id = $1 AND (beats = $2 OR beats = -1)";
+        const DISOWN: &str =
+            "UPDATE replicas SET beats = -1 WHERE id = $1 AND (beats = $2 OR beats = -1)";
         const FORGET: &str = "DELETE FROM replicas WHERE id = $1 AND NOT EXISTS (SELECT 1 FROM leases WHERE replica = $1)";
         loop {
             let disowned = write!(self, tx => sqlx::query(DISOWN).bind(replica).bind(beats).execute(&mut *tx).await?.rows_affected());
@@ -182,7 +193,8 @@ impl Store {
     /// Gives back every lease of a replica that stops, and forgets it.
     pub async fn resign(&self, replica: &str) -> Result<(), StoreError> {
         const BEATS: &str = "SELECT beats FROM replicas WHERE id = $1";
-        let beats: Option<i64> = read!(self, db => sqlx::query_scalar(BEATS).bind(replica).fetch_optional(db).await)?;
+        let beats: Option<i64> =
+            read!(self, db => sqlx::query_scalar(BEATS).bind(replica).fetch_optional(db).await)?;
         if let Some(beats) = beats {
             self.reclaim(replica, beats).await?;
         }
@@ -190,16 +202,32 @@ impl Store {
     }
 
     async fn leases(&self, replica: &str, limit: i64) -> Result<Vec<Keep>, StoreError> {
-        const SQL: &str = "SELECT key_hash, account FROM leases WHERE replica = $1 ORDER BY key_hash LIMIT $2";
-        let rows: Vec<(Vec<u8>, String)> = read!(self, db => sqlx::query_as(SQL).bind(replica).bind(limit).fetch_all(db).await)?;
-        rows.into_iter().map(|(hash, account)| Ok(Keep { key: key_hash(&hash)?, account: account.into(), keep: Nanos::ZERO })).collect()
+        const SQL: &str =
+            "SELECT key_hash, account FROM leases WHERE replica = $1 ORDER BY key_hash LIMIT $2";
+        let rows: Vec<(Vec<u8>, String)> =
+            read!(self, db => sqlx::query_as(SQL).bind(replica).bind(limit).fetch_all(db).await)?;
+        rows.into_iter()
+            .map(|(hash, account)| {
+                Ok(Keep {
+                    key: key_hash(&hash)?,
+                    account: account.into(),
+                    keep: Nanos::ZERO,
+                })
+            })
+            .collect()
     }
 }
 
 const BEAT: &str = "UPDATE replicas SET beats = beats + 1 WHERE id = $1 AND beats >= 0";
 
 /// Decides one ask against what is left, rows locked.
-fn lend(ask: &Ask, balance: i64, leased: i64, key: Option<&LockedKey>, windows: &Windows) -> Result<Lent, StoreError> {
+fn lend(
+    ask: &Ask,
+    balance: i64,
+    leased: i64,
+    key: Option<&LockedKey>,
+    windows: &Windows,
+) -> Result<Lent, StoreError> {
     let wallet_room = balance.saturating_sub(leased);
     let key_room = match key {
         None => Some((Nanos::ZERO, LimitReset::Never)),
@@ -210,9 +238,19 @@ fn lend(ask: &Ask, balance: i64, leased: i64, key: Option<&LockedKey>, windows: 
         0
     } else {
         let needed = ask.need.0.clamp(0, room);
-        needed + ask.want.0.saturating_sub(needed).clamp(0, (room - needed) / SHARE_AHEAD)
+        needed
+            + ask
+                .want
+                .0
+                .saturating_sub(needed)
+                .clamp(0, (room - needed) / SHARE_AHEAD)
     };
-    Ok(Lent { amount: Nanos(amount), balance: Nanos(balance), wallet_room: Nanos(wallet_room), key_room })
+    Ok(Lent {
+        amount: Nanos(amount),
+        balance: Nanos(balance),
+        wallet_room: Nanos(wallet_room),
+        key_room,
+    })
 }
 
 #[derive(FromRow)]
@@ -228,10 +266,18 @@ impl LockedKey {
     /// What the cap leaves: usage of the current window and all leases count against it. Leases of an
     /// earlier window count in full too, since their charges may still fall into this one.
     fn room(&self, windows: &Windows) -> Result<Option<(Nanos, LimitReset)>, StoreError> {
-        let Some(limit) = self.limit_nanos else { return Ok(None) };
-        let reset = LimitReset::parse(self.limit_reset.as_deref()).ok_or(StoreError::Unreadable("a key's reset"))?;
+        let Some(limit) = self.limit_nanos else {
+            return Ok(None);
+        };
+        let reset = LimitReset::parse(self.limit_reset.as_deref())
+            .ok_or(StoreError::Unreadable("a key's reset"))?;
         let used = self.counters.usage(windows).within(reset);
-        Ok(Some((Nanos(limit).saturating_sub(used).saturating_sub(Nanos(self.leased_nanos)), reset)))
+        Ok(Some((
+            Nanos(limit)
+                .saturating_sub(used)
+                .saturating_sub(Nanos(self.leased_nanos)),
+            reset,
+        )))
     }
 }
 

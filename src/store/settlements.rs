@@ -62,11 +62,16 @@ impl Store {
     /// Charges and keeps a batch: all of it or, on an error, nothing. Says which leases fell short.
     pub async fn settle(&self, batch: &[Settlement]) -> Result<Vec<Uncovered>, StoreError> {
         let mut seen = HashSet::with_capacity(batch.len());
-        let batch: Vec<&Settlement> = batch.iter().filter(|row| seen.insert(row.generation.id.as_str())).collect();
+        let batch: Vec<&Settlement> = batch
+            .iter()
+            .filter(|row| seen.insert(row.generation.id.as_str()))
+            .collect();
         let mut uncovered = Vec::new();
         // Within one day every row counts in the same windows, so that a batch moves each counter once. More than
         // one day in a batch is the exception of midnight and of replays, and whole days are safe to commit apart.
-        for day in batch.chunk_by(|one, next| Windows::at(one.settled_at) == Windows::at(next.settled_at)) {
+        for day in
+            batch.chunk_by(|one, next| Windows::at(one.settled_at) == Windows::at(next.settled_at))
+        {
             let Some(first) = day.first() else { continue };
             let windows = Windows::at(first.settled_at);
             uncovered.extend(match &*self.engine {
@@ -78,10 +83,17 @@ impl Store {
     }
 
     /// Sets a settlement aside that the database refuses, for a person to look at.
-    pub async fn park(&self, settlement: &Settlement, reason: &str, now: i64) -> Result<(), StoreError> {
-        const SQL: &str = "INSERT INTO parked_settlements (id, record, reason, parked_at) VALUES ($1, $2, $3, $4)
+    pub async fn park(
+        &self,
+        settlement: &Settlement,
+        reason: &str,
+        now: i64,
+    ) -> Result<(), StoreError> {
+        const SQL: &str =
+            "INSERT INTO parked_settlements (id, record, reason, parked_at) VALUES ($1, $2, $3, $4)
             ON CONFLICT (id) DO NOTHING";
-        let record = serde_json::to_string(settlement).map_err(|_| StoreError::Unreadable("a settlement"))?;
+        let record = serde_json::to_string(settlement)
+            .map_err(|_| StoreError::Unreadable("a settlement"))?;
         let id = settlement.generation.id.as_str();
         write!(self, tx => { sqlx::query(SQL).bind(id).bind(&record).bind(reason).bind(now).execute(&mut *tx).await?; });
         Ok(())
@@ -161,13 +173,25 @@ const SETTLE_POSTGRES: &str = concat!(
     SELECT replica, key_hash, spent - covered FROM spent WHERE spent > covered"
 );
 
-async fn settle_postgres(pool: &PgPool, batch: &[&Settlement], windows: &Windows) -> Result<Vec<Row>, StoreError> {
+async fn settle_postgres(
+    pool: &PgPool,
+    batch: &[&Settlement],
+    windows: &Windows,
+) -> Result<Vec<Row>, StoreError> {
     let columns = Columns::of(batch)?;
-    let accounts: BTreeSet<String> = batch.iter().filter(|row| row.net() > Nanos::ZERO).flat_map(|row| [wallet(row), payable(row)]).collect();
+    let accounts: BTreeSet<String> = batch
+        .iter()
+        .filter(|row| row.net() > Nanos::ZERO)
+        .flat_map(|row| [wallet(row), payable(row)])
+        .collect();
     let accounts: Vec<String> = accounts.into_iter().collect();
     let mut tx = pool.begin().await?;
     if !accounts.is_empty() {
-        sqlx::query(LOCK_POSTGRES).bind(&accounts).bind(&columns.keys).execute(&mut *tx).await?;
+        sqlx::query(LOCK_POSTGRES)
+            .bind(&accounts)
+            .bind(&columns.keys)
+            .execute(&mut *tx)
+            .await?;
     }
     let short = sqlx::query_as(SETTLE_POSTGRES)
         .bind(&columns.ids)
@@ -229,7 +253,11 @@ const SETTLE_SQLITE: &str = concat!(
     SELECT replica, key_hash, spent_nanos - covered_nanos FROM temp.spent WHERE spent_nanos > covered_nanos"
 );
 
-async fn settle_sqlite(writer: &SqlitePool, batch: &[&Settlement], windows: &Windows) -> Result<Vec<Row>, StoreError> {
+async fn settle_sqlite(
+    writer: &SqlitePool,
+    batch: &[&Settlement],
+    windows: &Windows,
+) -> Result<Vec<Row>, StoreError> {
     let columns = Columns::of(batch)?;
     let mut tx = writer.begin_with("BEGIN IMMEDIATE").await?;
     let short = sqlx::query_as(SETTLE_SQLITE)
@@ -267,7 +295,10 @@ impl<'a> Columns<'a> {
         let mut columns = Columns::default();
         for row in batch {
             let generation = &row.generation;
-            let tokens = generation.usage.map(|usage| usage.tokens).unwrap_or_default();
+            let tokens = generation
+                .usage
+                .map(|usage| usage.tokens)
+                .unwrap_or_default();
             let count = |tokens: u64| i64::try_from(tokens).unwrap_or(i64::MAX);
             columns.ids.push(generation.id.as_str());
             columns.replicas.push(&row.replica);
@@ -275,14 +306,27 @@ impl<'a> Columns<'a> {
             columns.keys.push(generation.key.as_bytes());
             columns.created_at.push(generation.created_at);
             columns.settled_at.push(row.settled_at);
-            columns.models.push(generation.served.as_ref().map(|served| served.model.as_str()));
+            columns.models.push(
+                generation
+                    .served
+                    .as_ref()
+                    .map(|served| served.model.as_str()),
+            );
             columns.providers.push(row.provider());
-            columns.endpoints.push(generation.served.as_ref().map(|served| served.endpoint.as_str()));
+            columns.endpoints.push(
+                generation
+                    .served
+                    .as_ref()
+                    .map(|served| served.endpoint.as_str()),
+            );
             columns.prompt.push(count(tokens.prompt));
             columns.completion.push(count(tokens.completion));
             columns.reasoning.push(count(tokens.reasoning));
             columns.net.push(row.net().0);
-            columns.records.push(serde_json::to_string(generation).map_err(|_| StoreError::Unreadable("a generation"))?);
+            columns.records.push(
+                serde_json::to_string(generation)
+                    .map_err(|_| StoreError::Unreadable("a generation"))?,
+            );
         }
         Ok(columns)
     }
@@ -307,7 +351,8 @@ impl<'a> Columns<'a> {
                 &self.records[row],
             )
         });
-        serde_json::to_string(&rows.collect::<Vec<_>>()).map_err(|_| StoreError::Unreadable("a settlement"))
+        serde_json::to_string(&rows.collect::<Vec<_>>())
+            .map_err(|_| StoreError::Unreadable("a settlement"))
     }
 }
 
@@ -323,6 +368,10 @@ impl TryFrom<Row> for Uncovered {
     type Error = StoreError;
 
     fn try_from((replica, key, amount): Row) -> Result<Self, StoreError> {
-        Ok(Uncovered { replica, key: key_hash(&key)?, amount: Nanos(amount) })
+        Ok(Uncovered {
+            replica,
+            key: key_hash(&key)?,
+            amount: Nanos(amount),
+        })
     }
 }

@@ -11,17 +11,33 @@ fn picos(text: &str) -> Picos {
 }
 
 fn pricing(prompt: &str, completion: &str) -> Pricing {
-    let base = Prices { prompt: picos(prompt), completion: picos(completion), ..Prices::default() };
-    Pricing { base, source: "config".to_owned(), ..Pricing::default() }
+    let base = Prices {
+        prompt: picos(prompt),
+        completion: picos(completion),
+        ..Prices::default()
+    };
+    Pricing {
+        base,
+        source: "config".to_owned(),
+        ..Pricing::default()
+    }
 }
 
 fn reported(tokens: Tokens) -> Usage {
-    Usage { tokens, source: UsageSource::Reported }
+    Usage {
+        tokens,
+        source: UsageSource::Reported,
+    }
 }
 
 #[track_caller]
 fn check(pricing: &Pricing, tokens: Tokens, dollars: &str) {
-    let charge = charge(pricing, Some(&reported(tokens)), Some(FinishReason::Stop), 0);
+    let charge = charge(
+        pricing,
+        Some(&reported(tokens)),
+        Some(FinishReason::Stop),
+        0,
+    );
     assert_eq!(charge.net.to_string(), dollars);
     assert_eq!(charge.gross, charge.net);
     assert!(!charge.insured);
@@ -30,49 +46,128 @@ fn check(pricing: &Pricing, tokens: Tokens, dollars: &str) {
 #[test]
 fn each_class_of_tokens_has_its_price() {
     let mut pricing = pricing("0.000003", "0.000015");
-    let tokens = Tokens { prompt: 1_000, completion: 100, ..Tokens::default() };
+    let tokens = Tokens {
+        prompt: 1_000,
+        completion: 100,
+        ..Tokens::default()
+    };
     check(&pricing, tokens, "0.0045");
     pricing.base.cache_read = Some(picos("0.0000003"));
     pricing.base.cache_write = Some(picos("0.00000375"));
-    check(&pricing, Tokens { cached: 500, cache_write_5m: 200, ..tokens }, "0.0033");
+    check(
+        &pricing,
+        Tokens {
+            cached: 500,
+            cache_write_5m: 200,
+            ..tokens
+        },
+        "0.0033",
+    );
     // The hour's cache costs what five minutes cost where it is not priced apart.
-    check(&pricing, Tokens { cached: 500, cache_write_1h: 200, ..tokens }, "0.0033");
+    check(
+        &pricing,
+        Tokens {
+            cached: 500,
+            cache_write_1h: 200,
+            ..tokens
+        },
+        "0.0033",
+    );
     pricing.base.reasoning = Some(picos("0.00001"));
-    check(&pricing, Tokens { reasoning: 60, ..tokens }, "0.0042");
+    check(
+        &pricing,
+        Tokens {
+            reasoning: 60,
+            ..tokens
+        },
+        "0.0042",
+    );
     pricing.base.request = Some(picos("0.001"));
     pricing.base.web_search = Some(picos("0.01"));
-    check(&pricing, Tokens { web_searches: 2, ..tokens }, "0.0255");
+    check(
+        &pricing,
+        Tokens {
+            web_searches: 2,
+            ..tokens
+        },
+        "0.0255",
+    );
 }
 
 #[test]
 fn parts_larger_than_the_whole_are_not_charged_twice() {
     let mut pricing = pricing("0.000001", "0.000002");
     pricing.base.cache_read = Some(picos("0.0000001"));
-    check(&pricing, Tokens { prompt: 100, cached: 500, cache_write_5m: 500, ..Tokens::default() }, "0.00001");
+    check(
+        &pricing,
+        Tokens {
+            prompt: 100,
+            cached: 500,
+            cache_write_5m: 500,
+            ..Tokens::default()
+        },
+        "0.00001",
+    );
 }
 
 #[test]
 fn a_tier_holds_for_the_whole_prompt_above_its_threshold() {
     let mut pricing = pricing("0.000001", "0.000002");
-    let prices = Prices { prompt: picos("0.000002"), completion: picos("0.000004"), ..Prices::default() };
+    let prices = Prices {
+        prompt: picos("0.000002"),
+        completion: picos("0.000004"),
+        ..Prices::default()
+    };
     pricing.tiers = vec![Tier { above: 200, prices }];
-    check(&pricing, Tokens { prompt: 200, completion: 10, ..Tokens::default() }, "0.00022");
-    check(&pricing, Tokens { prompt: 201, completion: 10, ..Tokens::default() }, "0.000442");
+    check(
+        &pricing,
+        Tokens {
+            prompt: 200,
+            completion: 10,
+            ..Tokens::default()
+        },
+        "0.00022",
+    );
+    check(
+        &pricing,
+        Tokens {
+            prompt: 201,
+            completion: 10,
+            ..Tokens::default()
+        },
+        "0.000442",
+    );
 }
 
 #[test]
 fn a_schedule_multiplies_the_whole() {
     let mut pricing = pricing("0.000001", "0.000001");
-    pricing.schedule = Some(Schedule { hours: vec![(60, 120)], weekdays_only: false, multiplier_ppm: 250_000 });
+    pricing.schedule = Some(Schedule {
+        hours: vec![(60, 120)],
+        weekdays_only: false,
+        multiplier_ppm: 250_000,
+    });
     let at = |minute: i64| most(&pricing, 1_000, 0, minute * 60_000).to_string();
-    assert_eq!([at(59), at(60), at(119), at(120)], ["0.001", "0.00025", "0.00025", "0.001"]);
+    assert_eq!(
+        [at(59), at(60), at(119), at(120)],
+        ["0.001", "0.00025", "0.00025", "0.001"]
+    );
 }
 
 #[test]
 fn nothing_said_or_an_error_costs_nothing() {
     let pricing = pricing("0.000001", "0.000002");
     let with = |completion: u64, finish: Option<FinishReason>| {
-        let charge = charge(&pricing, Some(&reported(Tokens { prompt: 10, completion, ..Tokens::default() })), finish, 0);
+        let charge = charge(
+            &pricing,
+            Some(&reported(Tokens {
+                prompt: 10,
+                completion,
+                ..Tokens::default()
+            })),
+            finish,
+            0,
+        );
         (charge.net.0, charge.insured)
     };
     assert_eq!(with(0, None), (0, true));

@@ -1,0 +1,3 @@
+//! Holds and settlements through the ledger's tasks, on both engines.
+
+mod holds;

@@ -1,0 +1,11 @@
+//! One test binary for the whole crate: linking once is what keeps the suite quick.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "a test says what must hold by stopping where it does not"
+)]
+
+mod ledger;
+mod store;
+mod support;

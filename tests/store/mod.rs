@@ -1,0 +1,6 @@
+//! What is kept, on both engines.
+
+mod keys;
+mod leases;
+mod opening;
+mod settlements;

@@ -1,0 +1,102 @@
+//! A database of its own for each test, on either engine.
+
+use sqlx::{AssertSqlSafe, Connection as _, Executor as _, PgConnection};
+use tempfile::TempDir;
+use turnpike::domain::ids::random_text;
+use turnpike::domain::secret::Secret;
+use turnpike::store::{Database, Store};
+
+/// Makes a test of each engine out of one body, which is given a [`TestDb`].
+macro_rules! on_both_engines {
+    ($($(#[$meta:meta])* async fn $name:ident($db:ident: TestDb) $body:block)+) => {
+        $(mod $name {
+            use super::*;
+
+            async fn test($db: &$crate::support::db::TestDb) $body
+
+            $(#[$meta])*
+            #[tokio::test]
+            async fn on_sqlite() {
+                test(&$crate::support::db::TestDb::sqlite()).await;
+            }
+
+            $(#[$meta])*
+            #[tokio::test]
+            async fn on_postgres() {
+                let db = $crate::support::db::TestDb::postgres().await;
+                test(&db).await;
+                db.drop().await;
+            }
+        })+
+    };
+}
+
+pub(crate) use on_both_engines;
+
+/// An empty database and a folder beside it.
+pub(crate) struct TestDb {
+    pub(crate) database: Database,
+    pub(crate) folder: TempDir,
+    schema: Option<String>,
+}
+
+impl TestDb {
+    pub(crate) fn sqlite() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        TestDb {
+            database: Database::Sqlite {
+                file: folder.path().join("test.db"),
+            },
+            folder,
+            schema: None,
+        }
+    }
+
+    /// A schema of its own on the server that TEST_DATABASE_URL names.
+    pub(crate) async fn postgres() -> Self {
+        let schema = format!("test_{}", random_text(20).to_lowercase());
+        server()
+            .await
+            .execute(AssertSqlSafe(format!("CREATE SCHEMA {schema}")))
+            .await
+            .unwrap();
+        let separator = if server_url().contains('?') { '&' } else { '?' };
+        let url = format!(
+            "{}{separator}options=-c%20search_path%3D{schema}",
+            server_url()
+        );
+        let database = Database::Postgres {
+            url: Secret::new(&url),
+            connections: 4,
+        };
+        TestDb {
+            database,
+            folder: tempfile::tempdir().unwrap(),
+            schema: Some(schema),
+        }
+    }
+
+    pub(crate) async fn open(&self) -> Store {
+        Store::open(&self.database).await.unwrap()
+    }
+
+    /// Removes the schema. A test that fails leaves it behind, to be looked at.
+    pub(crate) async fn drop(self) {
+        if let Some(schema) = &self.schema {
+            server()
+                .await
+                .execute(AssertSqlSafe(format!("DROP SCHEMA {schema} CASCADE")))
+                .await
+                .unwrap();
+        }
+    }
+}
+
+fn server_url() -> String {
+    std::env::var("TEST_DATABASE_URL")
+        .expect("TEST_DATABASE_URL names a Postgres server; scripts/test starts one")
+}
+
+async fn server() -> PgConnection {
+    PgConnection::connect(&server_url()).await.unwrap()
+}
