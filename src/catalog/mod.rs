@@ -9,6 +9,7 @@ mod build;
 mod draft;
 mod environment;
 mod fields;
+pub mod list;
 mod parameters;
 mod problem;
 mod provider_config;
@@ -49,7 +50,7 @@ pub struct CatalogSource {
 }
 
 /// How much a catalogue holds.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
 pub struct Summary {
     /// Providers with an endpoint that can be used now.
     pub providers: usize,

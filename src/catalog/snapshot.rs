@@ -128,7 +128,7 @@ pub struct Endpoint {
 /// What keeps an endpoint from being used.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Lack {
-    /// An environment variable that is not set.
+    /// An environment variable that is not set, or several, joined by ` and `.
     Variable(String),
     /// A protocol, or a part of one, that this build does not speak.
     Wire(String),
@@ -137,6 +137,7 @@ pub enum Lack {
 impl fmt::Display for Lack {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            Lack::Variable(names) if names.contains(" and ") => write!(f, "{names} are not set"),
             Lack::Variable(name) => write!(f, "{name} is not set"),
             Lack::Wire(name) => write!(f, "this build does not speak `{name}`"),
         }
