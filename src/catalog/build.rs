@@ -2,23 +2,20 @@
 //! makes the [`Snapshot`].
 
 use std::collections::{BTreeMap, HashMap};
-use std::fs;
 use std::sync::Arc;
-
-use http::{HeaderName, HeaderValue};
 
 use super::behaviour::Behaviour;
 use super::draft::{Drafts, ProviderDraft};
 use super::environment::{Environment, expand};
+use super::key::auth;
 use super::parameters;
+use super::pricing::pricing;
 use super::problem::Problem;
-use super::rows::{EndpointRow, KeyRow, Kind, ModelLines, ModelRow, ReasoningRow, ScheduleRow};
+use super::rows::{EndpointRow, Kind, ModelLines, ModelRow, ReasoningRow};
 use super::snapshot::{
-    Auth, Endpoint, Lack, Model, ModelKind, Prices, Pricing, Provider, Reasoning, Schedule,
-    Snapshot, Target, Tier,
+    Auth, Endpoint, Lack, Model, ModelKind, Provider, Reasoning, Snapshot, Target,
 };
 use crate::domain::ids::{EndpointTag, ModelId, ProviderSlug};
-use crate::domain::secret::Secret;
 use crate::wire::WireName;
 use crate::wire::quirks::Quirks;
 
@@ -115,53 +112,6 @@ fn provider<'a>(
         wire: &row.wire,
         quirks: Arc::new(draft.behaviour.quirks()),
         behaviour: &draft.behaviour,
-    }
-}
-
-/// Finds the key; an unset variable is added to `missing`, an unreadable file is a problem.
-fn auth(
-    slug: &str,
-    key: &KeyRow,
-    header: Option<&str>,
-    environment: &Environment,
-    missing: &mut Vec<String>,
-    problems: &mut Vec<Problem>,
-) -> Auth {
-    let mut problem =
-        |reason: String| problems.push(Problem::at(format!("the key of provider {slug}"), reason));
-    let found = match &key.file {
-        Some(file) => match fs::read_to_string(file) {
-            Ok(text) => Some(text),
-            Err(error) => {
-                problem(format!("{}: {error}", file.display()));
-                return Auth::None;
-            }
-        },
-        None => key.env.0.iter().find_map(|name| environment.get(name)),
-    };
-    let Some(secret) = found
-        .map(|text| Secret::new(&text))
-        .filter(|secret| !secret.expose().is_empty())
-    else {
-        let place = |file: &std::path::PathBuf| format!("the content of {}", file.display());
-        missing.extend(
-            key.file
-                .as_ref()
-                .map(place)
-                .or_else(|| key.env.0.first().cloned()),
-        );
-        return Auth::None;
-    };
-    if HeaderValue::from_str(secret.expose()).is_err() {
-        problem("has characters that no header can carry".to_owned());
-    }
-    match header.map(HeaderName::try_from) {
-        Some(Ok(name)) => Auth::Header(name, secret),
-        Some(Err(error)) => {
-            problem(error.to_string());
-            Auth::None
-        }
-        None => Auth::Bearer(secret),
     }
 }
 
@@ -325,52 +275,4 @@ fn lack(unspoken: Option<&str>, provider: Option<&str>, missing: &[String]) -> O
         .map(|name| Lack::Wire(name.to_owned()))
         .or_else(|| provider.map(|name| Lack::Variable(name.to_owned())))
         .or_else(|| (!missing.is_empty()).then(|| Lack::Variable(missing.join(" and "))))
-}
-
-fn pricing(id: &str, row: &EndpointRow, problems: &mut Vec<Problem>) -> Pricing {
-    let base = row.pricing.over(&Prices::default());
-    let mut tiers: Vec<Tier> = row
-        .tiers
-        .iter()
-        .map(|tier| Tier {
-            above: tier.above,
-            prices: tier.prices().over(&base),
-        })
-        .collect();
-    tiers.sort_by_key(|tier| tier.above);
-    let schedule = row.schedule.as_ref().and_then(|written| {
-        let read = schedule(written);
-        if read.is_none() {
-            problems.push(Problem::of(format!("{id} at {}", row.tag), "the schedule is not of the form {\"hours\": [\"01:00-04:00\"], \"multiplier\": \"2\"}"));
-        }
-        read
-    });
-    Pricing {
-        base,
-        tiers,
-        schedule,
-        source: row.source.clone().unwrap_or_default(),
-    }
-}
-
-fn schedule(row: &ScheduleRow) -> Option<Schedule> {
-    let minute = |text: &str| {
-        let (hour, minute) = text.split_once(':')?;
-        let (hour, minute): (u16, u16) = (hour.parse().ok()?, minute.parse().ok()?);
-        (hour < 24 && minute < 60).then_some(hour * 60 + minute)
-    };
-    let range = |text: &String| {
-        text.split_once('-')
-            .and_then(|(from, until)| Some((minute(from)?, minute(until)?)))
-    };
-    let hours = row.hours.iter().map(range).collect::<Option<Vec<_>>>()?;
-    // A price of pico-dollars is read with twelve decimals; six are enough for parts per million.
-    let multiplier = crate::domain::money::Picos::parse(&row.multiplier)
-        .ok()
-        .filter(|multiplier| multiplier.0 >= 0)?;
-    Some(Schedule {
-        hours,
-        weekdays_only: row.weekdays_only,
-        multiplier_ppm: multiplier.0 / Schedule::WHOLE,
-    })
 }

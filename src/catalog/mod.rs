@@ -6,11 +6,14 @@
 
 mod behaviour;
 mod build;
+mod check;
 mod draft;
 mod environment;
 mod fields;
+mod key;
 pub mod list;
 mod parameters;
+mod pricing;
 mod problem;
 mod provider_config;
 mod rows;

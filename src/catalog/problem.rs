@@ -55,7 +55,7 @@ pub(super) fn hint<'a>(written: &str, known: impl IntoIterator<Item = &'a str>) 
 }
 
 /// The number of letters to add, drop or change, after Levenshtein.
-fn distance(a: &str, b: &str) -> usize {
+pub(super) fn distance(a: &str, b: &str) -> usize {
     let mut row: Vec<usize> = (0..=b.len()).collect();
     for (i, from) in a.bytes().enumerate() {
         let mut diagonal = row[0];

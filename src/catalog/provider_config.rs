@@ -7,23 +7,15 @@ use std::time::Duration;
 use http::{HeaderName, HeaderValue};
 
 use super::behaviour::Behaviour;
+use super::check;
 use super::draft::{Drafts, ProviderDraft};
 use super::fields::Fields;
-use super::parameters::VOCABULARY;
-use super::problem::{Problem, hint};
+use super::problem::Problem;
 use super::rows::{EndpointRow, KeyRow, Kind, ModelLines, ModelRow, PolicyRow, PricesRow, TierRow};
 use super::snapshot::Timeouts;
-use crate::domain::money::Picos;
-use crate::wire::WireName;
 
 /// A `[[providers]]` table as written.
 pub type ProviderConfig = toml::Table;
-
-const QUANTIZATIONS: [&str; 11] = [
-    "int4", "int8", "fp4", "mxfp4", "nvfp4", "fp6", "fp8", "mxfp8", "fp16", "bf16", "fp32",
-];
-const INPUTS: [&str; 5] = ["text", "image", "file", "audio", "video"];
-const OUTPUTS: [&str; 4] = ["text", "image", "audio", "embeddings"];
 
 /// Lays the tables over the drafts, in the order written.
 pub(super) fn lay(
@@ -37,7 +29,7 @@ pub(super) fn lay(
     for (index, table) in tables.iter().enumerate() {
         let path = format!("providers[{index}]");
         let read = |fields: &mut Fields<'_>| {
-            let slug = fields.need("slug", check_slug)?;
+            let slug = fields.need("slug", check::slug)?;
             if let Some(earlier) = slugs.insert(slug.clone(), index) {
                 fields.problem("slug", format!("`{slug}` is written in providers[{earlier}] already; put its models together"));
             }
@@ -65,14 +57,14 @@ fn read_provider(slug: &str, timeouts: Timeouts, fields: &mut Fields<'_>, drafts
         .unwrap_or_else(|| new_provider(slug, timeouts));
     let row = &mut draft.row;
     set(&mut row.name, fields.take("name"));
-    if let Some(wire) = fields.map("wire", check_wire) {
+    if let Some(wire) = fields.map("wire", check::wire) {
         // A wire of one's own choice is meant, not the second address of the catalogue's.
         (row.wire, row.compatible_base_url) = (wire, None);
     }
     let base_url = if row.base_url.is_empty() {
-        fields.need("base_url", check_url)
+        fields.need("base_url", check::address)
     } else {
-        fields.map("base_url", check_url)
+        fields.map("base_url", check::address)
     };
     if let Some(base_url) = base_url {
         (row.base_url, row.compatible_base_url) = (base_url, None);
@@ -119,7 +111,7 @@ struct ModelTable {
 
 /// Reads a model. What is not said of an endpoint that the catalogue has too stays as it is there.
 fn read_model(slug: &str, fields: &mut Fields<'_>, drafts: &Drafts) -> Option<ModelTable> {
-    let id = fields.need("id", check_id);
+    let id = fields.need("id", check::model_id);
     let known = id.as_ref().and_then(|id| drafts.models.get(id));
     let new = || EndpointRow {
         upstream_model: id.clone().unwrap_or_default(),
@@ -137,11 +129,11 @@ fn read_model(slug: &str, fields: &mut Fields<'_>, drafts: &Drafts) -> Option<Mo
     endpoint.source = Some("config".to_owned());
     set(&mut endpoint.upstream_model, fields.take("upstream_model"));
     endpoint.variant = fields.take("variant").or(endpoint.variant);
-    if let Some(quantization) = fields.map("quantization", check_quantization) {
+    if let Some(quantization) = fields.map("quantization", check::quantization) {
         endpoint.quantization = quantization;
     }
-    endpoint.wire = fields.map("wire", check_wire).or(endpoint.wire);
-    endpoint.base_url = fields.map("base_url", check_url).or(endpoint.base_url);
+    endpoint.wire = fields.map("wire", check::wire).or(endpoint.wire);
+    endpoint.base_url = fields.map("base_url", check::address).or(endpoint.base_url);
     endpoint.context_length = fields.take("context_length").or(endpoint.context_length);
     endpoint.max_prompt_tokens = fields
         .take("max_prompt_tokens")
@@ -157,13 +149,15 @@ fn read_model(slug: &str, fields: &mut Fields<'_>, drafts: &Drafts) -> Option<Mo
         endpoint.tiers = fields.each("tiers", read_tier);
     }
     endpoint.supported_parameters = fields
-        .map("supported_parameters", check_parameters)
+        .map("supported_parameters", check::parameters)
         .or(endpoint.supported_parameters);
     endpoint.data_policy = fields
         .nested("data_policy", read_policy)
         .or(endpoint.data_policy);
     endpoint.input_modalities = fields
-        .map("input_modalities", |words| check_words(words, &INPUTS))
+        .map("input_modalities", |words| {
+            check::among(words, &check::INPUTS)
+        })
         .or(endpoint.input_modalities);
     let tag = [
         Some(slug),
@@ -186,7 +180,9 @@ fn read_model(slug: &str, fields: &mut Fields<'_>, drafts: &Drafts) -> Option<Mo
         context_length: endpoint.context_length,
         max_output_tokens: endpoint.max_output_tokens,
         input_modalities: endpoint.input_modalities.clone(),
-        output_modalities: fields.map("output_modalities", |words| check_words(words, &OUTPUTS)),
+        output_modalities: fields.map("output_modalities", |words| {
+            check::among(words, &check::OUTPUTS)
+        }),
         id: id?,
         ..ModelRow::default()
     };
@@ -281,7 +277,7 @@ fn read_timeouts(usual: Timeouts, fields: &mut Fields<'_>) -> Timeouts {
 }
 
 fn read_prices(fields: &mut Fields<'_>) -> PricesRow {
-    let mut price = |key| fields.map(key, check_price);
+    let mut price = |key| fields.map(key, check::price);
     PricesRow {
         prompt: price("prompt"),
         completion: price("completion"),
@@ -299,7 +295,7 @@ fn read_prices(fields: &mut Fields<'_>) -> PricesRow {
 
 fn read_tier(fields: &mut Fields<'_>) -> TierRow {
     let above = fields.need("above", Ok::<u64, String>).unwrap_or_default();
-    let mut price = |key| fields.map(key, check_price);
+    let mut price = |key| fields.map(key, check::price);
     TierRow {
         above,
         prompt: price("prompt"),
@@ -308,101 +304,6 @@ fn read_tier(fields: &mut Fields<'_>) -> TierRow {
         cache_write: price("cache_write"),
         cache_write_1h: price("cache_write_1h"),
         reasoning: price("reasoning"),
-    }
-}
-
-fn check_slug(slug: String) -> Result<String, String> {
-    let plain =
-        |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"-_.".contains(&byte);
-    if !slug.is_empty() && slug.bytes().all(plain) {
-        Ok(slug)
-    } else {
-        Err(format!(
-            "`{slug}` is not made of a-z, 0-9, `-`, `_` and `.`"
-        ))
-    }
-}
-
-fn check_id(id: String) -> Result<String, String> {
-    let odd = |c: char| c.is_whitespace() || c.is_control() || "@~?#".contains(c);
-    match id.split_once('/') {
-        Some((author, slug))
-            if !author.is_empty()
-                && !slug.is_empty()
-                && !slug.contains('/')
-                && !id.contains(odd) =>
-        {
-            Ok(id)
-        }
-        _ => Err(format!("`{id}` is not of the form author/slug")),
-    }
-}
-
-fn check_wire(name: String) -> Result<String, String> {
-    match WireName::named(&name) {
-        Some(_) => Ok(name),
-        None => Err(format!("`{name}` is no wire{}", hint(&name, WireName::ALL))),
-    }
-}
-
-fn check_url(url: String) -> Result<String, String> {
-    let url = url.trim_end_matches('/');
-    let parses = || {
-        url.replace("${", "")
-            .replace('}', "")
-            .parse::<http::Uri>()
-            .is_ok_and(|uri| uri.host().is_some())
-    };
-    let web = (url.starts_with("http://") || url.starts_with("https://")) && parses();
-    if web || url.starts_with("internal:") || url.starts_with("${") {
-        Ok(url.to_owned())
-    } else {
-        Err(format!("`{url}` is no http or https address"))
-    }
-}
-
-fn check_quantization(word: String) -> Result<Option<String>, String> {
-    match word.as_str() {
-        "unknown" => Ok(None),
-        known if QUANTIZATIONS.contains(&known) => Ok(Some(word)),
-        other => Err(format!(
-            "`{other}` is no quantization{}",
-            hint(other, QUANTIZATIONS)
-        )),
-    }
-}
-
-fn check_words(words: Vec<String>, known: &[&str]) -> Result<Vec<String>, String> {
-    match words.iter().find(|word| !known.contains(&word.as_str())) {
-        Some(other) => Err(format!(
-            "`{other}` is none of {}{}",
-            known.join(", "),
-            hint(other, known.iter().copied())
-        )),
-        None => Ok(words),
-    }
-}
-
-/// Parameters beyond the contract's vocabulary are the operator's business, unless they look like a slip.
-fn check_parameters(mut words: Vec<String>) -> Result<Vec<String>, String> {
-    words.sort_unstable();
-    words.dedup();
-    let slip =
-        |word: &String| !VOCABULARY.contains(&word.as_str()) && !hint(word, VOCABULARY).is_empty();
-    match words.iter().find(|word| slip(word)) {
-        Some(slip) => Err(format!(
-            "unknown parameter `{slip}`{}",
-            hint(slip, VOCABULARY)
-        )),
-        None => Ok(words),
-    }
-}
-
-fn check_price(price: Picos) -> Result<Picos, &'static str> {
-    if price >= Picos::ZERO {
-        Ok(price)
-    } else {
-        Err("a price cannot be negative")
     }
 }
 

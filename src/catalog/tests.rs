@@ -328,7 +328,7 @@ fn every_problem_is_in_one_report_with_its_key() {
         id = "orca"
         pricing = { prompt = "0.0000000000001", completion = "-1", cache_raed = "0" }
         quantization = "fp9"
-        supported_parameters = ["tool"]
+        supported_parameters = ["temprature", "min_tokens"]
         [[providers]]
         slug = "lab-a"
         base_url = "ftp://example"
@@ -345,12 +345,26 @@ fn every_problem_is_in_one_report_with_its_key() {
     providers[0].models[0].pricing.prompt: more than 12 decimal places
     providers[0].models[0].pricing.completion: a price cannot be negative
     providers[0].models[0].pricing.cache_raed: unknown key; did you mean `cache_read`?
-    providers[0].models[0].supported_parameters: unknown parameter `tool`; did you mean `tools`?
+    providers[0].models[0].supported_parameters: unknown parameter `temprature`; did you mean `temperature`?
     providers[0].baseurl: unknown key; did you mean `base_url`?
     providers[1].slug: `lab-a` is written in providers[0] already; put its models together
     providers[1].base_url: `ftp://example` is no http or https address
     providers[1].models: an array of tables is wanted
     ");
+}
+
+#[test]
+fn the_examples_of_the_readme_are_right() {
+    let readme = include_str!("../../config/catalog/README.md");
+    let examples: Vec<&str> = readme
+        .split("```toml")
+        .skip(1)
+        .filter_map(|text| text.split("```").next())
+        .collect();
+    assert_eq!(examples.len(), 2);
+    for example in examples {
+        load(keys(&[]), example);
+    }
 }
 
 #[test]

@@ -5,6 +5,8 @@
 //! list is ready whole, with its ETag.
 
 mod feed;
+mod given;
+mod prices;
 pub(in crate::edge) mod query;
 #[cfg(test)]
 mod tests;
@@ -29,7 +31,8 @@ use crate::clock;
 use crate::edge::error::ApiError;
 use crate::edge::extract::Caller;
 use crate::plan::slug;
-use query::{Page, Query, QueryError};
+use given::QueryError;
+use query::{Page, Query};
 use view::{ModelEndpoints, ModelView, supported_parameters};
 
 /// The catalogue with its models serialised. Cloning shares it.

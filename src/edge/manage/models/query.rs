@@ -5,9 +5,8 @@
 //! keeps every model.
 
 use std::cmp::Reverse;
-use std::collections::HashMap;
-use std::str::FromStr;
 
+use super::given::{Given, QueryError, one_of, words};
 use super::view::{supported_parameters, tokenizer};
 use crate::catalog::snapshot::{Endpoint, Model};
 use crate::domain::money::{Nanos, Picos};
@@ -75,14 +74,6 @@ pub(in crate::edge) enum Feed {
     Chats,
 }
 
-/// A parameter of the query that cannot be.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{name}: {reason}")]
-pub(in crate::edge) struct QueryError {
-    name: &'static str,
-    reason: String,
-}
-
 const CATEGORIES: [&str; 12] = [
     "programming",
     "roleplay",
@@ -134,12 +125,7 @@ const EU: [&str; 27] = [
 impl Query {
     /// Reads the parameters of a query string. Empty values are as good as none; unknown names are nobody's business.
     pub(in crate::edge) fn parse(pairs: &[(String, String)]) -> Result<Self, QueryError> {
-        let given: HashMap<&str, &str> = pairs
-            .iter()
-            .map(|(name, value)| (name.as_str(), value.trim()))
-            .filter(|(_, value)| !value.is_empty())
-            .collect();
-        let given = Given(given);
+        let given = Given::of(pairs);
         if let Some(category) = given.text("category") {
             one_of("category", category, &CATEGORIES)?;
         }
@@ -333,9 +319,9 @@ impl Region {
 
 impl Page {
     /// The largest page.
-    const LARGEST: usize = 1_000;
+    pub(super) const LARGEST: usize = 1_000;
     /// The page of a client that names only an offset.
-    const USUAL: usize = 500;
+    pub(super) const USUAL: usize = 500;
 
     /// The part of `items` on this page, and where the next one begins.
     pub(in crate::edge) fn cut<T>(self, items: &[T]) -> (&[T], Option<Page>) {
@@ -351,87 +337,9 @@ impl Page {
     }
 }
 
-/// The parameters that have a value.
-struct Given<'a>(HashMap<&'a str, &'a str>);
-
-impl<'a> Given<'a> {
-    fn text(&self, name: &str) -> Option<&'a str> {
-        self.0.get(name).copied()
-    }
-
-    fn list(&self, name: &str) -> Vec<String> {
-        self.text(name).map(words).unwrap_or_default()
-    }
-
-    fn number<T: FromStr>(&self, name: &'static str) -> Result<Option<T>, QueryError> {
-        let wrong = |text: &str| QueryError {
-            name,
-            reason: format!("`{text}` is not a whole number"),
-        };
-        self.text(name)
-            .map(|text| text.parse().map_err(|_| wrong(text)))
-            .transpose()
-    }
-
-    fn price(&self, name: &'static str) -> Result<Option<Nanos>, QueryError> {
-        let wrong = |text: &str| QueryError {
-            name,
-            reason: format!("`{text}` is not a decimal number of at least 0"),
-        };
-        let parse = |text: &str| {
-            Nanos::parse(text)
-                .ok()
-                .filter(|amount| *amount >= Nanos::ZERO)
-                .ok_or_else(|| wrong(text))
-        };
-        self.text(name).map(parse).transpose()
-    }
-
-    fn choice(&self, name: &'static str, words: &[&str]) -> Result<Option<&'a str>, QueryError> {
-        self.text(name)
-            .map(|word| one_of(name, word, words).map(|()| word))
-            .transpose()
-    }
-
-    fn page(&self) -> Result<Option<Page>, QueryError> {
-        let (offset, limit) = (self.number("offset")?, self.number("limit")?);
-        match limit {
-            None if offset.is_none() => Ok(None),
-            Some(limit) if !(1..=Page::LARGEST).contains(&limit) => Err(QueryError {
-                name: "limit",
-                reason: format!("must be from 1 to {}", Page::LARGEST),
-            }),
-            limit => Ok(Some(Page {
-                offset: offset.unwrap_or(0),
-                limit: limit.unwrap_or(Page::USUAL),
-            })),
-        }
-    }
-
-    fn feed(&self) -> Option<Feed> {
-        let wants = |name: &str| {
-            self.text(name)
-                .is_some_and(|word| !["false", "0", "no"].contains(&word))
-        };
-        match (wants("use_rss"), wants("use_rss_chat_links")) {
-            (_, true) => Some(Feed::Chats),
-            (true, false) => Some(Feed::Models),
-            (false, false) => None,
-        }
-    }
-}
-
 fn output_modalities(written: Option<&str>) -> Option<Vec<String>> {
     let wanted = written.map_or_else(|| vec!["text".to_owned()], words);
     (!wanted.iter().any(|word| word == "all")).then_some(wanted)
-}
-
-fn words(list: &str) -> Vec<String> {
-    list.split(',')
-        .map(str::trim)
-        .filter(|word| !word.is_empty())
-        .map(str::to_owned)
-        .collect()
 }
 
 fn sort(word: &str) -> Result<Sort, QueryError> {
@@ -443,15 +351,4 @@ fn sort(word: &str) -> Result<Sort, QueryError> {
             SORTS.map(|(name, _)| name).join(", ")
         ),
     })
-}
-
-fn one_of(name: &'static str, word: &str, words: &[&str]) -> Result<(), QueryError> {
-    if words.contains(&word) {
-        Ok(())
-    } else {
-        Err(QueryError {
-            name,
-            reason: format!("`{word}` is none of {}", words.join(", ")),
-        })
-    }
 }

@@ -1,0 +1,58 @@
+//! Finds providers' keys: in variables, or in files.
+
+use std::fs;
+
+use http::{HeaderName, HeaderValue};
+
+use super::environment::Environment;
+use super::problem::Problem;
+use super::rows::KeyRow;
+use super::snapshot::Auth;
+use crate::domain::secret::Secret;
+
+/// Finds the key; an unset variable is added to `missing`, an unreadable file is a problem.
+pub(super) fn auth(
+    slug: &str,
+    key: &KeyRow,
+    header: Option<&str>,
+    environment: &Environment,
+    missing: &mut Vec<String>,
+    problems: &mut Vec<Problem>,
+) -> Auth {
+    let mut problem =
+        |reason: String| problems.push(Problem::at(format!("the key of provider {slug}"), reason));
+    let found = match &key.file {
+        Some(file) => match fs::read_to_string(file) {
+            Ok(text) => Some(text),
+            Err(error) => {
+                problem(format!("{}: {error}", file.display()));
+                return Auth::None;
+            }
+        },
+        None => key.env.0.iter().find_map(|name| environment.get(name)),
+    };
+    let Some(secret) = found
+        .map(|text| Secret::new(&text))
+        .filter(|secret| !secret.expose().is_empty())
+    else {
+        let place = |file: &std::path::PathBuf| format!("the content of {}", file.display());
+        missing.extend(
+            key.file
+                .as_ref()
+                .map(place)
+                .or_else(|| key.env.0.first().cloned()),
+        );
+        return Auth::None;
+    };
+    if HeaderValue::from_str(secret.expose()).is_err() {
+        problem("has characters that no header can carry".to_owned());
+    }
+    match header.map(HeaderName::try_from) {
+        Some(Ok(name)) => Auth::Header(name, secret),
+        Some(Err(error)) => {
+            problem(error.to_string());
+            Auth::None
+        }
+        None => Auth::Bearer(secret),
+    }
+}
