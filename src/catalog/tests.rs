@@ -368,6 +368,22 @@ fn the_examples_of_the_readme_are_right() {
 }
 
 #[test]
+fn the_example_of_the_configuration_is_right() {
+    let file = include_str!("../../config/turnpike.toml");
+    let example = file.split("#    [[providers]]").nth(1).unwrap();
+    let example: Vec<&str> = example
+        .lines()
+        .map(|line| line.trim_start_matches('#'))
+        .collect();
+    let snapshot = load(
+        keys(&["LAB_A_KEY"]),
+        &format!("[[providers]]\n{}", example.join("\n")),
+    )
+    .snapshot();
+    assert_eq!(tags(snapshot.model("acme/orca").unwrap()), ["lab-a/fp8"]);
+}
+
+#[test]
 fn the_same_endpoint_twice_is_refused() {
     let report = refused(
         r#"
