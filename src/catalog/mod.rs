@@ -2,7 +2,7 @@
 //! An immutable [`Snapshot`] is swapped whole; readers never wait.
 //! Knows no request, no HTTP, no database.
 //!
-//! [`draft`] reads what is written, [`provider_config`] lays the operator's tables over it, [`build`] looks up keys.
+//! `draft` reads what is written, `provider_config` lays the operator's tables over it, `build` looks up keys and variables.
 
 mod behaviour;
 mod build;
