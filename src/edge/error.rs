@@ -18,6 +18,7 @@ use crate::gateway::{Ceiling, Refusal};
 use crate::ledger::HoldError;
 use crate::plan::PlanError;
 use crate::rank::RankError;
+use crate::store::StoreError;
 use crate::stream::source::StreamError;
 use crate::wire::{DecodeError, Fault};
 
@@ -198,6 +199,22 @@ impl From<AuthError> for ApiError {
             AuthError::Store(error) => {
                 tracing::error!(%error, "keys cannot be looked up");
                 ApiError::busy("Keys cannot be checked right now")
+            }
+        }
+    }
+}
+
+impl From<StoreError> for ApiError {
+    fn from(error: StoreError) -> Self {
+        match error {
+            StoreError::Taken(_) => ApiError::new(StatusCode::CONFLICT, error.to_string()),
+            error if error.is_passing() => {
+                tracing::error!(%error, "the database is away");
+                ApiError::busy("The database does not answer right now")
+            }
+            error => {
+                tracing::error!(%error, "the database failed");
+                ApiError::internal()
             }
         }
     }

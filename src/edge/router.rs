@@ -8,7 +8,7 @@ use http::{Method, StatusCode, Uri};
 
 use super::error::ApiError;
 use super::layers;
-use super::manage::{models, providers};
+use super::manage::{credits, generation, key, keys, models, providers};
 use super::skins::{chat, completions};
 use crate::app::App;
 
@@ -43,6 +43,13 @@ fn api() -> Router<App> {
         .route("/embeddings/models", get(models::list_embeddings))
         .route("/endpoints/zdr", get(providers::zdr))
         .route("/providers", get(providers::list))
+        .route("/key", get(key::show))
+        // What clients of the first years ask for.
+        .route("/auth/key", get(key::show))
+        .route("/keys", get(keys::list).post(keys::create))
+        .route("/keys/{hash}", get(keys::show).patch(keys::change).delete(keys::delete))
+        .route("/credits", get(credits::show))
+        .route("/generation", get(generation::show))
 }
 
 /// The process is alive.

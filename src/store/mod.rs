@@ -11,6 +11,7 @@ mod generations;
 mod keys;
 mod leases;
 mod settlements;
+mod verify;
 
 pub use accounts::Account;
 pub use credits::Credits;
@@ -20,3 +21,4 @@ pub use generations::StoredGeneration;
 pub use keys::{Key, KeyChange, KeyUsage, KnownKey, NewKey};
 pub use leases::{Ask, Keep, Lent};
 pub use settlements::{Settlement, Uncovered};
+pub use verify::{Difference, Verification};

@@ -4,3 +4,4 @@ mod keys;
 mod leases;
 mod opening;
 mod settlements;
+mod verify;

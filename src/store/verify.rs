@@ -1,0 +1,203 @@
+//! The proof that the ledger is right: every invariant of money, checked against the rows themselves.
+//!
+//! All questions are asked inside one read-only transaction, so that a ledger at work is seen at one
+//! instant. Only what differs travels, row by row, so the size of the tables does not matter here.
+
+use futures_util::TryStreamExt as _;
+
+use super::db::Engine;
+use super::{Store, StoreError};
+
+/// The most differences that are listed; the rest are counted.
+const LISTED: usize = 1_000;
+
+/// What [`Store::verify`] found.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Verification {
+    /// Entries that were added up.
+    pub entries: i64,
+    /// Generations that were looked at.
+    pub generations: i64,
+    /// Settlements that wait for a person. They are no difference, but they are money.
+    pub parked: i64,
+    /// What does not hold, at most a thousand of them.
+    pub differences: Vec<Difference>,
+    /// Differences beyond those listed.
+    pub more: u64,
+}
+
+/// One thing that does not hold.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Difference {
+    /// What should hold.
+    pub invariant: &'static str,
+    /// Of which account, key or generation.
+    pub subject: String,
+    /// What is stored, in nano-dollars.
+    pub stored: i64,
+    /// What the rows add up to.
+    pub expected: i64,
+}
+
+impl Verification {
+    /// Whether everything holds.
+    pub fn holds(&self) -> bool {
+        self.differences.is_empty()
+    }
+
+    fn note(&mut self, difference: Difference) {
+        if self.differences.len() < LISTED {
+            self.differences.push(difference);
+        } else {
+            self.more += 1;
+        }
+    }
+}
+
+/// A question whose every row is a difference: subject, what is stored, what is expected.
+struct Invariant {
+    name: &'static str,
+    sql: &'static str,
+}
+
+/// Questions whose subject is text.
+const OF_ACCOUNTS: &[Invariant] = &[
+    Invariant {
+        name: "all balances add up to nothing",
+        sql: "SELECT 'the ledger', CAST(SUM(balance_nanos) AS BIGINT), CAST(0 AS BIGINT) FROM ledger_accounts
+            HAVING SUM(balance_nanos) <> 0",
+    },
+    Invariant {
+        name: "a balance is the sum of its entries",
+        sql: "SELECT COALESCE(a.id, e.id), COALESCE(a.balance_nanos, 0), CAST(COALESCE(e.amount, 0) AS BIGINT)
+            FROM ledger_accounts a FULL JOIN (
+                SELECT id, SUM(amount_nanos) AS amount FROM (
+                    SELECT credit AS id, amount_nanos FROM entries UNION ALL SELECT debit, -amount_nanos FROM entries
+                ) AS sides GROUP BY id
+            ) AS e ON e.id = a.id
+            WHERE COALESCE(a.balance_nanos, 0) <> COALESCE(e.amount, 0)",
+    },
+    Invariant {
+        name: "a charged generation has exactly one charge",
+        sql: "SELECT g.id, COALESCE(e.amount_nanos, 0), g.net_nanos
+            FROM generations g LEFT JOIN entries e ON e.kind = 'charge' AND e.reference = g.id
+            WHERE g.net_nanos > 0 AND (e.amount_nanos IS NULL OR e.amount_nanos <> g.net_nanos OR e.debit <> 'wallet:' || g.account)",
+    },
+    Invariant {
+        name: "a charge is of a generation",
+        sql: "SELECT e.reference, e.amount_nanos, CAST(0 AS BIGINT)
+            FROM entries e LEFT JOIN generations g ON g.id = e.reference AND g.net_nanos > 0
+            WHERE e.kind = 'charge' AND g.id IS NULL",
+    },
+    Invariant {
+        name: "a wallet has been charged what its keys have used",
+        sql: "SELECT COALESCE(a.id, k.id), COALESCE(a.charged_nanos, 0), CAST(COALESCE(k.used, 0) AS BIGINT)
+            FROM (SELECT id, charged_nanos FROM ledger_accounts WHERE kind = 'wallet') AS a FULL JOIN (
+                SELECT 'wallet:' || account AS id, SUM(usage_nanos) AS used FROM keys GROUP BY account
+            ) AS k ON k.id = a.id
+            WHERE COALESCE(a.charged_nanos, 0) <> COALESCE(k.used, 0)",
+    },
+    Invariant {
+        name: "a wallet has lent the sum of its leases",
+        sql: "SELECT COALESCE(a.id, l.id), COALESCE(a.leased_nanos, 0), CAST(COALESCE(l.amount, 0) AS BIGINT)
+            FROM ledger_accounts a FULL JOIN (
+                SELECT 'wallet:' || account AS id, SUM(amount_nanos) AS amount FROM leases GROUP BY account
+            ) AS l ON l.id = a.id
+            WHERE COALESCE(a.leased_nanos, 0) <> COALESCE(l.amount, 0)",
+    },
+];
+
+/// Questions whose subject is a key's hash.
+const OF_KEYS: &[Invariant] = &[
+    Invariant {
+        name: "a key has lent the sum of its leases",
+        sql: "SELECT k.hash, k.leased_nanos, CAST(COALESCE(l.amount, 0) AS BIGINT)
+            FROM keys k LEFT JOIN (SELECT key_hash, SUM(amount_nanos) AS amount FROM leases GROUP BY key_hash) AS l ON l.key_hash = k.hash
+            WHERE k.leased_nanos <> COALESCE(l.amount, 0)",
+    },
+    Invariant {
+        name: "a key's usage is the sum of its charges",
+        sql: "SELECT COALESCE(k.hash, g.key_hash), COALESCE(k.usage_nanos, 0), CAST(COALESCE(g.used, 0) AS BIGINT)
+            FROM keys k FULL JOIN (SELECT key_hash, SUM(net_nanos) AS used FROM generations GROUP BY key_hash) AS g ON g.key_hash = k.hash
+            WHERE COALESCE(k.usage_nanos, 0) <> COALESCE(g.used, 0)",
+    },
+    Invariant {
+        name: "a key's usage of a day is the sum of its charges since",
+        sql: "SELECT k.hash, k.usage_daily_nanos, CAST(COALESCE(g.used, 0) AS BIGINT)
+            FROM keys k LEFT JOIN (
+                SELECT g.key_hash, SUM(g.net_nanos) AS used FROM generations g JOIN keys k ON k.hash = g.key_hash
+                WHERE g.settled_at >= k.day_start GROUP BY g.key_hash
+            ) AS g ON g.key_hash = k.hash
+            WHERE k.usage_daily_nanos <> COALESCE(g.used, 0)",
+    },
+    Invariant {
+        name: "a key's usage of a week is the sum of its charges since",
+        sql: "SELECT k.hash, k.usage_weekly_nanos, CAST(COALESCE(g.used, 0) AS BIGINT)
+            FROM keys k LEFT JOIN (
+                SELECT g.key_hash, SUM(g.net_nanos) AS used FROM generations g JOIN keys k ON k.hash = g.key_hash
+                WHERE g.settled_at >= k.week_start GROUP BY g.key_hash
+            ) AS g ON g.key_hash = k.hash
+            WHERE k.usage_weekly_nanos <> COALESCE(g.used, 0)",
+    },
+    Invariant {
+        name: "a key's usage of a month is the sum of its charges since",
+        sql: "SELECT k.hash, k.usage_monthly_nanos, CAST(COALESCE(g.used, 0) AS BIGINT)
+            FROM keys k LEFT JOIN (
+                SELECT g.key_hash, SUM(g.net_nanos) AS used FROM generations g JOIN keys k ON k.hash = g.key_hash
+                WHERE g.settled_at >= k.month_start GROUP BY g.key_hash
+            ) AS g ON g.key_hash = k.hash
+            WHERE k.usage_monthly_nanos <> COALESCE(g.used, 0)",
+    },
+];
+
+const COUNTS: &str = "SELECT (SELECT COUNT(*) FROM entries), (SELECT COUNT(*) FROM generations), (SELECT COUNT(*) FROM parked_settlements)";
+
+/// Asks every question of the transaction; the engines differ in how it begins alone.
+macro_rules! ask_all {
+    ($tx:ident) => {{
+        let mut found = Verification::default();
+        (found.entries, found.generations, found.parked) =
+            sqlx::query_as(COUNTS).fetch_one(&mut *$tx).await?;
+        for invariant in OF_ACCOUNTS {
+            let mut rows = sqlx::query_as::<_, (String, i64, i64)>(invariant.sql).fetch(&mut *$tx);
+            while let Some((subject, stored, expected)) = rows.try_next().await? {
+                found.note(Difference {
+                    invariant: invariant.name,
+                    subject,
+                    stored,
+                    expected,
+                });
+            }
+        }
+        for invariant in OF_KEYS {
+            let mut rows = sqlx::query_as::<_, (Vec<u8>, i64, i64)>(invariant.sql).fetch(&mut *$tx);
+            while let Some((hash, stored, expected)) = rows.try_next().await? {
+                found.note(Difference {
+                    invariant: invariant.name,
+                    subject: hex::encode(hash),
+                    stored,
+                    expected,
+                });
+            }
+        }
+        found
+    }};
+}
+
+impl Store {
+    /// Checks every invariant of the ledger, which may be at work meanwhile.
+    pub async fn verify(&self) -> Result<Verification, StoreError> {
+        Ok(match &*self.engine {
+            Engine::Postgres(pool) => {
+                let mut tx = pool
+                    .begin_with("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
+                    .await?;
+                ask_all!(tx)
+            }
+            Engine::Sqlite { readers, .. } => {
+                let mut tx = readers.begin().await?;
+                ask_all!(tx)
+            }
+        })
+    }
+}
