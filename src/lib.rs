@@ -1,21 +1,27 @@
 //! Turnpike: one OpenAI-compatible HTTP API in front of every model provider. It routes, and it bills.
 //!
-//! The modules follow a request's journey in the order listed.
+//! The journey of a request stands in [`gateway`]; the modules follow it in the order listed.
 
 pub mod domain;
 
+pub mod app;
 pub mod clock;
 pub mod config;
 pub mod telemetry;
+
+pub mod edge;
+pub mod gateway;
 
 pub mod auth;
 pub mod plan;
 pub mod rank;
 
-pub mod ledger;
-
+pub mod attempt;
+pub mod stream;
 pub mod transport;
 pub mod wire;
+
+pub mod ledger;
 
 pub mod catalog;
 pub mod echo;

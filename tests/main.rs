@@ -7,6 +7,9 @@
     reason = "a test says what must hold by stopping where it does not"
 )]
 
+mod api;
+mod faults;
+mod layering;
 mod ledger;
 mod store;
 mod support;

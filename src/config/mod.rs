@@ -149,10 +149,16 @@ pub struct FreeModelConfig {
 impl Config {
     /// Reads and checks everything that was written. Fails with every problem there is.
     pub fn load(sources: &Sources) -> Result<Config, Problems> {
+        let (config, problems) = Config::read(sources);
+        Problems::check(problems)?;
+        Ok(config)
+    }
+
+    /// Like [`Config::load`], for those who have more to say before the report is made: what is wrong is as by default.
+    pub fn read(sources: &Sources) -> (Config, Vec<Problem>) {
         let mut raw = RawConfig::read(sources);
         let config = Config::convert(&mut raw);
-        raw.finish()?;
-        Ok(config)
+        (config, raw.finish())
     }
 
     /// The file of the embedded database.

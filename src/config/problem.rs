@@ -19,7 +19,7 @@ pub struct Problem {
 
 impl Problems {
     /// The report, or `Ok` when there is nothing to report.
-    pub(super) fn check(problems: Vec<Problem>) -> Result<(), Problems> {
+    pub fn check(problems: Vec<Problem>) -> Result<(), Problems> {
         if problems.is_empty() {
             Ok(())
         } else {

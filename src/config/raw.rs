@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use toml::{Table, Value};
 
-use super::problem::{Problem, Problems, nearest};
+use super::problem::{Problem, nearest};
 use super::setting::Setting;
 
 /// The variable that names the file.
@@ -160,11 +160,11 @@ impl<'a> RawConfig<'a> {
         &self.known
     }
 
-    /// Reports what nobody asked for, and everything gathered so far.
-    pub(super) fn finish(mut self) -> Result<(), Problems> {
+    /// What nobody asked for, and everything else that was wrong.
+    pub(super) fn finish(mut self) -> Vec<Problem> {
         self.report_unknown_keys();
         self.report_unknown_variables();
-        Problems::check(self.problems)
+        self.problems
     }
 
     fn report(&mut self, source: &str, key: &str, reason: impl Into<String>) {

@@ -140,6 +140,12 @@ impl Message {
             .iter()
             .all(|part| part.is_none())
     }
+
+    /// Takes out what the client asked not to be shown (contract 2.4 `exclude`).
+    pub fn hide_reasoning(&mut self) {
+        self.reasoning = None;
+        self.reasoning_details = None;
+    }
 }
 
 impl From<Choice> for Event {

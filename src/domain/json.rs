@@ -90,6 +90,45 @@ impl Raw {
     pub fn slice(buffer: &Bytes, value: &RawValue) -> Self {
         Raw(subslice(buffer, value.get()))
     }
+
+    /// An array of values that are JSON already.
+    pub fn array<'a>(values: impl IntoIterator<Item = &'a str>) -> Self {
+        let mut out = vec![b'['];
+        for value in values {
+            if out.len() > 1 {
+                out.push(b',');
+            }
+            out.extend_from_slice(value.as_bytes());
+        }
+        out.push(b']');
+        Raw(out.into())
+    }
+
+    /// The value's bytes, shared.
+    pub fn bytes(&self) -> &Bytes {
+        &self.0
+    }
+
+    /// The value as text, when it is a string.
+    pub fn text(&self) -> Option<JsonText> {
+        self.0.starts_with(b"\"").then(|| JsonText(self.0.clone()))
+    }
+
+    /// The elements, when the value is an array.
+    pub fn elements(&self) -> Option<Vec<Raw>> {
+        let elements: Vec<&RawValue> = serde_json::from_slice(&self.0).ok()?;
+        Some(
+            elements
+                .into_iter()
+                .map(|element| Raw::slice(&self.0, element))
+                .collect(),
+        )
+    }
+
+    /// The fields, when the value is an object.
+    pub fn object(&self) -> Option<JsonObject> {
+        JsonObject::parse(self.0.clone()).ok()
+    }
 }
 
 impl JsonText {
@@ -106,6 +145,22 @@ impl JsonText {
             .get()
             .starts_with('"')
             .then(|| JsonText(subslice(buffer, value.get())))
+    }
+
+    /// The texts one after the other; `None` when there are none.
+    pub fn joined(texts: &[JsonText]) -> Option<Self> {
+        let [first, rest @ ..] = texts else {
+            return None;
+        };
+        if rest.is_empty() {
+            return Some(first.clone());
+        }
+        let mut literal = vec![b'"'];
+        for text in texts {
+            literal.extend_from_slice(&text.0[1..text.0.len() - 1]);
+        }
+        literal.push(b'"');
+        Some(JsonText(literal.into()))
     }
 
     /// The literal, quotes included.
@@ -225,6 +280,11 @@ impl ObjectWriter {
     pub fn finish(mut self) -> Bytes {
         self.out.push(b'}');
         self.out.into()
+    }
+
+    /// The finished object, as a value to be put into another.
+    pub fn finish_raw(self) -> Raw {
+        Raw(self.finish())
     }
 }
 
@@ -363,6 +423,22 @@ mod tests {
             spliced.finish(),
             r#"{"x":{"deep":[1, 2]},"nul":null,"model":"c\"d"}"#
         );
+    }
+
+    #[test]
+    fn joins_texts_without_reading_them() {
+        let join = |texts: &[&str]| {
+            JsonText::joined(
+                &texts
+                    .iter()
+                    .map(|text| JsonText::of(text))
+                    .collect::<Vec<_>>(),
+            )
+        };
+        assert_eq!(join(&[]), None);
+        assert_eq!(join(&["a\"b"]), Some(JsonText::of("a\"b")));
+        assert_eq!(join(&["a\n", "", "\\c"]), Some(JsonText::of("a\n\\c")));
+        assert_eq!(Raw::array(["1", "{}"]).as_str(), "[1,{}]");
     }
 
     #[test]

@@ -47,7 +47,10 @@ fn api() -> Router<App> {
         // What clients of the first years ask for.
         .route("/auth/key", get(key::show))
         .route("/keys", get(keys::list).post(keys::create))
-        .route("/keys/{hash}", get(keys::show).patch(keys::change).delete(keys::delete))
+        .route(
+            "/keys/{hash}",
+            get(keys::show).patch(keys::change).delete(keys::delete),
+        )
         .route("/credits", get(credits::show))
         .route("/generation", get(generation::show))
 }

@@ -11,7 +11,11 @@ use crate::catalog::snapshot::Target;
 use crate::domain::call::Call;
 use crate::domain::event::{Event, Reply};
 
+mod fault;
+mod finish;
+pub mod openai;
 pub mod quirks;
+mod shape;
 
 /// A protocol, as the configuration names it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -33,19 +37,26 @@ impl WireName {
     }
 
     /// Every name that a catalogue may use.
-    pub const ALL: [&'static str; 11] = [
+    pub const ALL: [&'static str; 10] = [
         "openai",
         "anthropic",
         "gemini",
         "vertex",
         "vertex-anthropic",
-        "vertex-openai",
         "bedrock",
         "azure",
         "cohere",
         "watsonx",
         "replicate",
     ];
+}
+
+/// The code that speaks a protocol; `None` for one that this build does not speak.
+pub fn wire(name: WireName) -> Option<&'static dyn Wire> {
+    match name {
+        WireName::Openai => Some(&openai::OpenAi),
+        WireName::Unspoken => None,
+    }
 }
 
 /// One protocol: values to bytes and bytes to values.

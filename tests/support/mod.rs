@@ -1,5 +1,9 @@
 //! What the tests stand on: a real server on a free port, databases of both engines, upstreams that
 //! misbehave on command, and a plain HTTP client.
 
+pub(crate) mod client;
 pub(crate) mod db;
 pub(crate) mod money;
+pub(crate) mod process;
+pub(crate) mod server;
+pub(crate) mod upstream;

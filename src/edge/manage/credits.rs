@@ -23,5 +23,10 @@ pub async fn show(
     Manager(who): Manager,
 ) -> Result<Json<Data<Totals>>, ApiError> {
     let credits = store.credits(&who.account).await?;
-    Ok(Json(Data { data: Totals { total_credits: credits.granted, total_usage: credits.used } }))
+    Ok(Json(Data {
+        data: Totals {
+            total_credits: credits.granted,
+            total_usage: credits.used,
+        },
+    }))
 }

@@ -21,7 +21,12 @@ impl<'de> Deserialize<'de> for Dollars {
 /// 0.30000000000000004 should be taken, and a cap may be a little lower than asked, not higher.
 fn parse(number: &str) -> Result<Nanos, MoneyError> {
     let (mantissa, exponent) = match number.split_once(['e', 'E']) {
-        Some((mantissa, exponent)) => (mantissa, exponent.parse::<i32>().map_err(|_| MoneyError::NotDecimal)?),
+        Some((mantissa, exponent)) => (
+            mantissa,
+            exponent
+                .parse::<i32>()
+                .map_err(|_| MoneyError::NotDecimal)?,
+        ),
         None => (number, 0),
     };
     let (whole, fraction) = mantissa.split_once('.').unwrap_or((mantissa, ""));
@@ -33,7 +38,10 @@ fn parse(number: &str) -> Result<Nanos, MoneyError> {
     };
     match places {
         ..-18 => Err(MoneyError::TooLarge),
-        ..=0 => Nanos::parse(&format!("{digits}{}", "0".repeat(usize::try_from(-places).unwrap_or(0)))),
+        ..=0 => Nanos::parse(&format!(
+            "{digits}{}",
+            "0".repeat(usize::try_from(-places).unwrap_or(0))
+        )),
         places => {
             let kept = cut(&digits, places);
             let places = usize::try_from(places.min(i64::from(Nanos::DECIMALS))).unwrap_or(0);

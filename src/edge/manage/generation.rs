@@ -25,10 +25,16 @@ pub async fn show(
     Caller(who): Caller,
     Params(wanted): Params<Wanted>,
 ) -> Result<Response, ApiError> {
-    let id = wanted.id.filter(|id| !id.is_empty()).ok_or_else(|| ApiError::invalid("id: required"))?;
+    let id = wanted
+        .id
+        .filter(|id| !id.is_empty())
+        .ok_or_else(|| ApiError::invalid("id: required"))?;
     let stored = store.generation(&who.account, &id).await?;
     let stored = stored.ok_or_else(|| ApiError::not_found(format!("Generation {id} not found")))?;
-    Ok(Json(Data { data: GenerationView::of(&stored.generation) }).into_response())
+    Ok(Json(Data {
+        data: GenerationView::of(&stored.generation),
+    })
+    .into_response())
 }
 
 /// A run as the contract shows it. What the gateway does not do yet is null, since absent is not zero.

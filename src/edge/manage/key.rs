@@ -17,7 +17,10 @@ use crate::store::{Key, Store};
 /// `GET /key`, for any key.
 pub async fn show(State(store): State<Store>, Caller(who): Caller) -> Result<Response, ApiError> {
     // A key may be deleted between its authentication and this line.
-    let key = store.key(&who.account, &who.key).await?.ok_or_else(|| ApiError::not_found("API key not found"))?;
+    let key = store
+        .key(&who.account, &who.key)
+        .await?
+        .ok_or_else(|| ApiError::not_found("API key not found"))?;
     let credits = store.credits(&who.account).await?;
     let view = CallingKey {
         label: &key.label,
@@ -51,7 +54,11 @@ struct RateLimit {
     note: &'static str,
 }
 
-const NO_RATE_LIMIT: RateLimit = RateLimit { requests: -1, interval: "10s", note: "This field is deprecated and safe to ignore." };
+const NO_RATE_LIMIT: RateLimit = RateLimit {
+    requests: -1,
+    interval: "10s",
+    note: "This field is deprecated and safe to ignore.",
+};
 
 /// Limit and usage, as every view of a key shows them.
 #[derive(Serialize)]

@@ -76,7 +76,9 @@ impl<S: Send + Sync> FromRequestParts<S> for Named {
     type Rejection = ApiError;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
-        let Path(hash) = Path::<String>::from_request_parts(parts, state).await.map_err(|_| unknown())?;
+        let Path(hash) = Path::<String>::from_request_parts(parts, state)
+            .await
+            .map_err(|_| unknown())?;
         KeyHash::from_hex(&hash).map(Named).ok_or_else(unknown)
     }
 }
@@ -88,8 +90,16 @@ pub async fn list(
     Params(query): Params<ListQuery>,
 ) -> Result<Response, ApiError> {
     let here = query.workspace_id.is_none_or(|id| id == DEFAULT_WORKSPACE);
-    let all = query.include_disabled.is_some_and(|word| word.eq_ignore_ascii_case("true") || word == "1");
-    let keys = if here { store.keys(&who.account, query.offset.unwrap_or(0), PAGE, all).await? } else { Vec::new() };
+    let all = query
+        .include_disabled
+        .is_some_and(|word| word.eq_ignore_ascii_case("true") || word == "1");
+    let keys = if here {
+        store
+            .keys(&who.account, query.offset.unwrap_or(0), PAGE, all)
+            .await?
+    } else {
+        Vec::new()
+    };
     let now = clock::now_ms();
     let data: Vec<_> = keys.iter().map(|key| KeyView::of(key, now)).collect();
     Ok(Json(Data { data }).into_response())
@@ -108,7 +118,10 @@ pub async fn create(
     store.create_key(&new, now).await?;
     auth.forget(&hash).await;
     let key = find(&store, &who.account, &hash).await?;
-    let created = Created { data: KeyView::of(&key, now), key: text.expose() };
+    let created = Created {
+        data: KeyView::of(&key, now),
+        key: text.expose(),
+    };
     Ok((StatusCode::CREATED, Json(created)).into_response())
 }
 
@@ -119,7 +132,10 @@ pub async fn show(
     Named(hash): Named,
 ) -> Result<Response, ApiError> {
     let key = find(&store, &who.account, &hash).await?;
-    Ok(Json(Data { data: KeyView::of(&key, clock::now_ms()) }).into_response())
+    Ok(Json(Data {
+        data: KeyView::of(&key, clock::now_ms()),
+    })
+    .into_response())
 }
 
 /// `PATCH /keys/{hash}`.
@@ -131,9 +147,15 @@ pub async fn change(
     Payload(body): Payload<ChangeBody>,
 ) -> Result<Response, ApiError> {
     let now = clock::now_ms();
-    let key = store.change_key(&who.account, &hash, &body.into_change()?, now).await?.ok_or_else(unknown)?;
+    let key = store
+        .change_key(&who.account, &hash, &body.into_change()?, now)
+        .await?
+        .ok_or_else(unknown)?;
     auth.forget(&hash).await;
-    Ok(Json(Data { data: KeyView::of(&key, now) }).into_response())
+    Ok(Json(Data {
+        data: KeyView::of(&key, now),
+    })
+    .into_response())
 }
 
 /// `DELETE /keys/{hash}`.
@@ -143,7 +165,10 @@ pub async fn delete(
     Manager(who): Manager,
     Named(hash): Named,
 ) -> Result<Response, ApiError> {
-    if !store.delete_key(&who.account, &hash, clock::now_ms()).await? {
+    if !store
+        .delete_key(&who.account, &hash, clock::now_ms())
+        .await?
+    {
         return Err(unknown());
     }
     auth.forget(&hash).await;
@@ -151,9 +176,20 @@ pub async fn delete(
 }
 
 impl CreateBody {
-    fn into_key(self, account: &AccountId, hash: KeyHash, label: String) -> Result<NewKey, ApiError> {
-        if self.creator_user_id.as_deref().is_some_and(|creator| creator != account.as_str()) {
-            return Err(ApiError::invalid("creator_user_id: not a member of this account"));
+    fn into_key(
+        self,
+        account: &AccountId,
+        hash: KeyHash,
+        label: String,
+    ) -> Result<NewKey, ApiError> {
+        if self
+            .creator_user_id
+            .as_deref()
+            .is_some_and(|creator| creator != account.as_str())
+        {
+            return Err(ApiError::invalid(
+                "creator_user_id: not a member of this account",
+            ));
         }
         Ok(NewKey {
             hash,
@@ -175,7 +211,10 @@ impl ChangeBody {
         Ok(KeyChange {
             name: self.name.as_deref().map(checked_name).transpose()?,
             disabled: self.disabled,
-            limit: self.limit.map(|limit| limit.map(checked_limit).transpose()).transpose()?,
+            limit: self
+                .limit
+                .map(|limit| limit.map(checked_limit).transpose())
+                .transpose()?,
             limit_reset: self.limit_reset.map(reset),
             include_byok_in_limit: self.include_byok_in_limit,
         })
@@ -244,25 +283,34 @@ fn reset(window: Option<Window>) -> LimitReset {
 fn checked_name(name: &str) -> Result<String, ApiError> {
     match name.trim() {
         "" => Err(ApiError::invalid("name: must not be empty")),
-        name if name.chars().count() > LONGEST_NAME => {
-            Err(ApiError::invalid(format!("name: must have at most {LONGEST_NAME} characters")))
-        }
+        name if name.chars().count() > LONGEST_NAME => Err(ApiError::invalid(format!(
+            "name: must have at most {LONGEST_NAME} characters"
+        ))),
         // Postgres has no room for it, and nobody means it.
-        name if name.contains('\0') => Err(ApiError::invalid("name: must not contain a null character")),
+        name if name.contains('\0') => {
+            Err(ApiError::invalid("name: must not contain a null character"))
+        }
         name => Ok(name.to_owned()),
     }
 }
 
 fn checked_limit(Dollars(limit): Dollars) -> Result<Nanos, ApiError> {
-    if limit < Nanos::ZERO { Err(ApiError::invalid("limit: must not be negative")) } else { Ok(limit) }
+    if limit < Nanos::ZERO {
+        Err(ApiError::invalid("limit: must not be negative"))
+    } else {
+        Ok(limit)
+    }
 }
 
 fn checked_expiry(text: &str) -> Result<i64, ApiError> {
-    let Moment(at) = Moment::parse(text).ok_or_else(|| ApiError::invalid("expires_at: must be an ISO 8601 time in UTC"))?;
+    let Moment(at) = Moment::parse(text)
+        .ok_or_else(|| ApiError::invalid("expires_at: must be an ISO 8601 time in UTC"))?;
     Ok(at)
 }
 
 /// Tells a field that is null from one that is left out.
-fn given<'de, D: Deserializer<'de>, T: Deserialize<'de>>(deserializer: D) -> Result<Option<T>, D::Error> {
+fn given<'de, D: Deserializer<'de>, T: Deserialize<'de>>(
+    deserializer: D,
+) -> Result<Option<T>, D::Error> {
     T::deserialize(deserializer).map(Some)
 }

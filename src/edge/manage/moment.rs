@@ -20,7 +20,8 @@ impl Moment {
 impl Serialize for Moment {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let nanos = i128::from(self.0) * 1_000_000;
-        let at = OffsetDateTime::from_unix_timestamp_nanos(nanos).unwrap_or(OffsetDateTime::UNIX_EPOCH);
+        let at =
+            OffsetDateTime::from_unix_timestamp_nanos(nanos).unwrap_or(OffsetDateTime::UNIX_EPOCH);
         serializer.collect_str(&format_args!(
             "{:04}-{:02}-{:02}T{:02}:{:02}:{:02}.{:03}Z",
             at.year(),
@@ -45,8 +46,14 @@ mod tests {
             assert_eq!(shown, expect.map(serde_json::Value::from), "{text}");
         };
         check("2026-08-22T10:00:00Z", Some("2026-08-22T10:00:00.000Z"));
-        check("2026-08-22T10:00:00.123456Z", Some("2026-08-22T10:00:00.123Z"));
-        check("2026-08-22T10:00:00+00:00", Some("2026-08-22T10:00:00.000Z"));
+        check(
+            "2026-08-22T10:00:00.123456Z",
+            Some("2026-08-22T10:00:00.123Z"),
+        );
+        check(
+            "2026-08-22T10:00:00+00:00",
+            Some("2026-08-22T10:00:00.000Z"),
+        );
         check("2026-08-22T10:00:00+02:00", None);
         check("2026-08-22", None);
         check("tomorrow", None);

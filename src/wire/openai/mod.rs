@@ -1,0 +1,58 @@
+//! OpenAI's chat completions and completions, which most providers speak, each with an accent.
+//!
+//! The request body is spliced, not rebuilt: what the gateway does not know reaches the provider. The answer is read
+//! leniently: whatever spelling a provider uses for reasoning, tool calls, usage and errors comes out the same.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use super::{DecodeError, EncodeError, Encoded, Fault, StreamDecoder, Wire, fault};
+use crate::catalog::snapshot::Target;
+use crate::domain::call::Call;
+use crate::domain::event::Reply;
+
+mod calls;
+mod citations;
+mod decode;
+mod encode;
+mod messages;
+mod piece;
+mod reasoning;
+mod stream;
+#[cfg(test)]
+mod tests;
+mod tools;
+mod usage;
+
+/// The `openai` wire.
+#[derive(Debug)]
+pub struct OpenAi;
+
+impl Wire for OpenAi {
+    fn encode(&self, call: &Call, target: &Target) -> Result<Encoded, EncodeError> {
+        encode::encode(call, target)
+    }
+
+    fn decode(&self, call: &Call, target: &Target, body: &Bytes) -> Result<Reply, DecodeError> {
+        let mut reply = decode::decode(&target.quirks, body)?;
+        if reasoning::is_hidden(call) {
+            reply
+                .choices
+                .iter_mut()
+                .for_each(|choice| choice.message.hide_reasoning());
+        }
+        Ok(reply)
+    }
+
+    fn decoder(&self, call: &Call, target: &Target) -> Box<dyn StreamDecoder> {
+        Box::new(stream::ChunkDecoder::new(
+            Arc::clone(&target.quirks),
+            reasoning::is_hidden(call),
+        ))
+    }
+
+    fn fault(&self, status: u16, body: &[u8]) -> Fault {
+        fault::of_status(status, body)
+    }
+}

@@ -1,0 +1,7 @@
+//! The API as clients meet it: a real server, real HTTP, both databases. Files mirror the routes.
+
+mod chat;
+mod completions;
+mod errors;
+mod failover;
+mod money;

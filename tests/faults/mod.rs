@@ -1,0 +1,3 @@
+//! What breaks around the gateway, and what must hold all the same.
+
+mod crash;

@@ -1,0 +1,150 @@
+//! A real server in this process: its own database, its own port, stopped when the test is over.
+
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
+
+use http::StatusCode;
+use serde_json::Value;
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+use turnpike::app::App;
+use turnpike::auth::ApiKey;
+use turnpike::catalog::{Catalog, CatalogSource, Environment};
+use turnpike::config::{Config, Sources};
+use turnpike::domain::ids::{AccountId, KeyHash};
+use turnpike::domain::money::Nanos;
+use turnpike::domain::principal::LimitReset;
+use turnpike::edge::listen::{Limits, Listener};
+use turnpike::edge::router::router;
+use turnpike::store::{NewKey, Store};
+
+use super::client::Http;
+use super::db::TestDb;
+
+/// A running server.
+pub(crate) struct Server {
+    pub(crate) base: String,
+    pub(crate) store: Store,
+    pub(crate) account: AccountId,
+    pub(crate) http: Http,
+    pub(crate) key: KeyHash,
+    app: App,
+    stop: CancellationToken,
+    serving: JoinHandle<usize>,
+    _config: tempfile::TempDir,
+}
+
+impl Server {
+    /// Starts a server on an empty database with this configuration, an account with $10 and a key without a limit.
+    pub(crate) async fn start(db: &TestDb, config: &str) -> Server {
+        let folder = tempfile::tempdir().unwrap();
+        let config = load_config(&folder, config);
+        let store = db.open().await;
+        let account = store
+            .create_account("tester@example.com", true, 1)
+            .await
+            .unwrap()
+            .id;
+        store
+            .grant(&account, Nanos::from_dollars(10), "start", 1)
+            .await
+            .unwrap();
+        let catalog = Catalog::load(catalog_source(&config)).unwrap();
+        let app = App::build(&config, store.clone(), catalog).await.unwrap();
+        let (listener, stop) = (
+            Listener::bind(([127, 0, 0, 1], 0).into()).unwrap(),
+            CancellationToken::new(),
+        );
+        let base = format!("http://{}", listener.address());
+        let limits = Limits {
+            header_bytes: 64 << 10,
+            header_timeout: Duration::from_secs(10),
+            connections: 10_000,
+            drain_timeout: Duration::from_secs(10),
+        };
+        let serving = tokio::spawn(listener.serve(router(app.clone()), limits, stop.clone()));
+        let http = Http::new(&base);
+        let mut server = Server {
+            base,
+            store,
+            account,
+            key: KeyHash::of(""),
+            http,
+            app,
+            stop,
+            serving,
+            _config: folder,
+        };
+        let key = server.create_key(|_| {}).await;
+        server.key = KeyHash::of(&key);
+        server.http = server.http.with_key(&key);
+        server
+    }
+
+    /// A further key of the server's account, changed by `change` before it is stored.
+    pub(crate) async fn create_key(&self, change: impl FnOnce(&mut NewKey)) -> String {
+        static SERIAL: AtomicU32 = AtomicU32::new(0);
+        let fresh = ApiKey::generate();
+        let mut key = NewKey {
+            hash: fresh.hash,
+            label: fresh.label.clone(),
+            account: self.account.clone(),
+            name: format!("key {}", SERIAL.fetch_add(1, Ordering::Relaxed)),
+            management: false,
+            limit: None,
+            limit_reset: LimitReset::Never,
+            include_byok_in_limit: false,
+            expires_at: None,
+            creator: None,
+        };
+        change(&mut key);
+        self.store.create_key(&key, 1).await.unwrap();
+        fresh.text.expose().to_owned()
+    }
+
+    /// A client with a management key.
+    pub(crate) async fn manager(&self) -> Http {
+        let key = self.create_key(|key| key.management = true).await;
+        self.http.with_key(&key)
+    }
+
+    /// The record of a run, once it is stored: one that is not charged is stored behind its answer.
+    pub(crate) async fn generation(&self, id: &str) -> Value {
+        loop {
+            let answer = self.http.get(&format!("/api/v1/generation?id={id}")).await;
+            match answer.status {
+                StatusCode::OK => return answer.json()["data"].clone(),
+                StatusCode::NOT_FOUND => tokio::task::yield_now().await,
+                status => panic!("{status}: {}", answer.text()),
+            }
+        }
+    }
+
+    /// Stops as a SIGTERM does: drains, settles, closes.
+    pub(crate) async fn stop(self) {
+        self.stop.cancel();
+        self.serving.await.unwrap();
+        self.app.stop(Duration::from_secs(10)).await;
+    }
+}
+
+fn load_config(folder: &tempfile::TempDir, text: &str) -> Config {
+    let file = folder.path().join("turnpike.toml");
+    let data_dir = folder.path().display();
+    std::fs::write(&file, format!("data_dir = \"{data_dir}\"\n{text}")).unwrap();
+    Config::load(&Sources {
+        file: Some(file),
+        ..Sources::default()
+    })
+    .unwrap_or_else(|problems| panic!("{problems}"))
+}
+
+/// The configured providers alone hold keys: nothing of the environment the tests run in.
+fn catalog_source(config: &Config) -> CatalogSource {
+    CatalogSource {
+        overlay: None,
+        providers: config.providers.clone(),
+        timeouts: config.timeouts,
+        environment: Environment::from_fn(|_| None),
+    }
+}
