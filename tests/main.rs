@@ -13,3 +13,4 @@ mod layering;
 mod ledger;
 mod store;
 mod support;
+mod wires;

@@ -1,0 +1,6 @@
+//! The wires against what providers really sent.
+
+mod expected;
+mod meaning;
+mod recordings;
+mod replay;
