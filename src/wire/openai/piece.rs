@@ -87,9 +87,9 @@ impl MessageShape<'_> {
 }
 
 impl FunctionShape<'_> {
-    /// Whether nothing is said of it.
+    /// Whether nothing is said of it. Snowflake sends one with empty strings beside every text.
     pub(super) fn is_empty(&self) -> bool {
-        self.name.is_none() && self.arguments.is_none()
+        [self.name, self.arguments].into_iter().flatten().all(|value| value.get() == "\"\"")
     }
 }
 
