@@ -31,7 +31,7 @@ pub(super) fn reported(json: &str) -> Option<Fault> {
     let List(bodies) = serde_json::from_str::<List<Body<'_>>>(json).ok()?;
     let body = bodies.first()?;
     let refused = count(body.base_resp.code).is_some_and(|code| code != 0);
-    let told = if let Some(error) = body.error.filter(|error| says_something(error)) {
+    let told = if let Some(error) = body.error.filter(says_something) {
         told(error).beside(body)
     } else if let Some(error) = body.errors.0.first() {
         error.told()
@@ -130,10 +130,7 @@ impl<'a> Body<'a> {
             self.error_message,
             self.error_msg,
         ];
-        let message = candidates
-            .into_iter()
-            .flatten()
-            .find(|value| says_something(value));
+        let message = candidates.into_iter().flatten().find(says_something);
         Detail {
             code: self.code,
             kind: self.kind,

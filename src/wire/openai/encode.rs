@@ -241,11 +241,17 @@ impl Wanted<'_> {
         {
             copy(body, "metadata", self.given("metadata"));
         }
-        match self.given("service_tier") {
-            Some(tier) if tier.as_bytes() == b"\"fast\"" => {
-                body.text("service_tier", "priority");
-            }
-            tier => copy(body, "service_tier", tier),
+        if let Some(tier) = self.given("service_tier") {
+            // The contract's other name for the same tier (6.7).
+            let fast = tier.as_bytes() == b"\"fast\"";
+            body.raw(
+                "service_tier",
+                if fast {
+                    b"\"priority\""
+                } else {
+                    tier.as_bytes()
+                },
+            );
         }
         // A flag of the contract, and an object of vLLM's.
         copy(

@@ -3,8 +3,6 @@
 //! The request body is spliced, not rebuilt: what the gateway does not know reaches the provider. The answer is read
 //! leniently: whatever spelling a provider uses for reasoning, tool calls, usage and errors comes out the same.
 
-use std::sync::Arc;
-
 use bytes::Bytes;
 
 use super::{DecodeError, EncodeError, Encoded, Fault, StreamDecoder, Wire, fault};
@@ -46,10 +44,7 @@ impl Wire for OpenAi {
     }
 
     fn decoder(&self, call: &Call, target: &Target) -> Box<dyn StreamDecoder> {
-        Box::new(stream::ChunkDecoder::new(
-            Arc::clone(&target.quirks),
-            reasoning::is_hidden(call),
-        ))
+        Box::new(stream::ChunkDecoder::new(call, &target.quirks))
     }
 
     fn fault(&self, status: u16, body: &[u8]) -> Fault {

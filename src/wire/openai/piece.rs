@@ -53,6 +53,12 @@ shape! {
         thinking = "thinking": Given<'a>,
         refusal = "refusal": Given<'a>,
     }
+    /// Generated audio, as far as it must be known.
+    AudioShape {
+        id = "id": Given<'a>,
+        data = "data": Given<'a>,
+        transcript = "transcript": Given<'a>,
+    }
     /// A block of `reasoning_details`, where the plain text is wanted.
     DetailShape {
         text = "text": Given<'a>,
@@ -71,7 +77,10 @@ impl MessageShape<'_> {
             reasoning_details: array(buffer, self.reasoning_details),
             annotations: array(buffer, self.annotations),
             images: array(buffer, self.images),
-            audio: object(buffer, self.audio),
+            audio: self
+                .audio
+                .filter(sounds)
+                .and_then(|audio| object(buffer, Some(audio))),
             ..Message::default()
         };
         match self.content {
@@ -89,8 +98,19 @@ impl MessageShape<'_> {
 impl FunctionShape<'_> {
     /// Whether nothing is said of it. Snowflake sends one with empty strings beside every text.
     pub(super) fn is_empty(&self) -> bool {
-        [self.name, self.arguments].into_iter().flatten().all(|value| value.get() == "\"\"")
+        [self.name, self.arguments]
+            .into_iter()
+            .all(|value| word(value).is_none())
     }
+}
+
+/// Whether there is audio in it; Snowflake sends an empty one with every answer.
+fn sounds(audio: &&RawValue) -> bool {
+    serde_json::from_str::<AudioShape<'_>>(audio.get()).is_ok_and(|audio| {
+        [audio.id, audio.data, audio.transcript]
+            .into_iter()
+            .any(|value| word(value).is_some())
+    })
 }
 
 /// Mistral's content arrays: text, thinking and images, one after the other.

@@ -8,6 +8,8 @@ use super::calls::{Calls, Seed};
 use super::citations;
 use super::decode::{AnswerShape, malformed, utf8};
 use super::piece::ChoiceShape;
+use super::reasoning;
+use crate::domain::call::Call;
 use crate::domain::event::{About, Choice, Event};
 use crate::domain::json::Raw;
 use crate::wire::quirks::Quirks;
@@ -19,6 +21,8 @@ pub(super) struct ChunkDecoder {
     quirks: Arc<Quirks>,
     /// The client does not want to see the reasoning.
     hidden: bool,
+    /// How many choices the call asked for.
+    wanted: usize,
     about: About,
     choices: Vec<Progress>,
     /// The sources as last listed; Perplexity repeats them in every chunk.
@@ -38,12 +42,12 @@ struct Progress {
 }
 
 impl ChunkDecoder {
-    pub(super) fn new(quirks: Arc<Quirks>, hidden: bool) -> Self {
-        let about = About::default();
+    pub(super) fn new(call: &Call, quirks: &Arc<Quirks>) -> Self {
         ChunkDecoder {
-            quirks,
-            hidden,
-            about,
+            quirks: Arc::clone(quirks),
+            hidden: reasoning::is_hidden(call),
+            wanted: usize::try_from(call.choices).unwrap_or(1),
+            about: About::default(),
             choices: Vec::new(),
             sources: [None, None],
             done: false,
@@ -68,9 +72,10 @@ impl StreamDecoder for ChunkDecoder {
         }
     }
 
+    /// Some never say `[DONE]`; then every choice must have said why it ended.
     fn end(&mut self, _: &mut Vec<Event>) -> Result<(), DecodeError> {
-        let finished =
-            !self.choices.is_empty() && self.choices.iter().all(|choice| choice.finished);
+        let finished = self.choices.len() >= self.wanted.max(1)
+            && self.choices.iter().all(|choice| choice.finished);
         if self.done || finished {
             Ok(())
         } else {
