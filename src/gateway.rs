@@ -15,7 +15,7 @@ use crate::domain::event::Reply;
 use crate::domain::principal::Principal;
 use crate::ledger::{Hold, HoldError, Ledger, SettleError};
 use crate::plan::{self, PlanError};
-use crate::rank::{self, RankError};
+use crate::rank::{self, RankError, Ranked, Situation};
 use crate::stream::client::{self, Begun, Client, Delivery, Head, Left, Receipt, Whole};
 use crate::stream::meter::Meter;
 use crate::stream::relay::{self, Ending, Relayed};
@@ -113,12 +113,16 @@ impl Gateway {
     }
 
     async fn answer(&self, run: &mut Run, client: &mut Client<Refusal>) -> Result<(), Refusal> {
-        let plan = plan::plan(
-            &run.call,
-            self.default_model.as_deref(),
-            &self.catalog.snapshot(),
-        )?;
-        let candidates = rank::rank(&plan)?;
+        let catalog = self.catalog.snapshot();
+        let plan = plan::plan(&run.call, self.default_model.as_deref(), &catalog)?;
+        let situation = Situation {
+            health: &rank::health::Unknown,
+            stuck: &[],
+            seed: rand::random(),
+            at_ms: run.created_at,
+        };
+        let Ranked { candidates, .. } =
+            rank::rank(&plan, &situation).map_err(|error| error.suggesting(&plan, &catalog))?;
         let ceiling = Ceiling::of(&plan, &candidates, run.created_at);
         let hold = self
             .ledger

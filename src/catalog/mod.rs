@@ -10,6 +10,8 @@ mod check;
 mod draft;
 mod environment;
 mod fields;
+#[cfg(test)]
+pub(crate) mod fixture;
 mod key;
 pub mod list;
 mod parameters;
@@ -28,6 +30,7 @@ use std::sync::Arc;
 use arc_swap::ArcSwap;
 
 pub use environment::Environment;
+pub use parameters::VOCABULARY as PARAMETERS;
 pub use problem::Problem;
 pub use provider_config::ProviderConfig;
 use snapshot::{Snapshot, Timeouts};

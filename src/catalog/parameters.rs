@@ -18,7 +18,7 @@ use super::behaviour::Behaviour;
 use super::rows::Capabilities;
 
 /// The contract's vocabulary (13.2).
-pub(super) const VOCABULARY: [&str; 26] = [
+pub const VOCABULARY: [&str; 26] = [
     "temperature",
     "top_p",
     "top_k",

@@ -247,6 +247,17 @@ pub struct Pricing {
     pub source: String,
 }
 
+impl Pricing {
+    /// The unit prices that hold for a prompt of so many tokens: those of the highest tier it reaches.
+    pub fn for_prompt(&self, prompt_tokens: u64) -> &Prices {
+        self.tiers
+            .iter()
+            .rev()
+            .find(|tier| prompt_tokens > tier.above)
+            .map_or(&self.base, |tier| &tier.prices)
+    }
+}
+
 /// Unit prices. `None` means not priced apart.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Prices {
@@ -272,6 +283,13 @@ pub struct Prices {
     pub request: Option<Picos>,
     /// A web search run by the provider.
     pub web_search: Option<Picos>,
+}
+
+impl Prices {
+    /// Whether input tokens read from a cache are cheaper than others.
+    pub fn caches(&self) -> bool {
+        self.cache_read.is_some_and(|read| read < self.prompt)
+    }
 }
 
 /// Prices that hold for the whole request when its prompt is longer than `above` tokens; what a

@@ -17,7 +17,7 @@ use crate::domain::json::JsonError;
 use crate::gateway::{Ceiling, Refusal};
 use crate::ledger::HoldError;
 use crate::plan::PlanError;
-use crate::rank::RankError;
+use crate::rank::{Filtered, RankError};
 use crate::store::StoreError;
 use crate::stream::source::StreamError;
 use crate::wire::{DecodeError, Fault};
@@ -228,7 +228,14 @@ impl From<PlanError> for ApiError {
             PlanError::WrongKind { model, .. } => {
                 refused.unavailable("wrong_endpoint", false, &[model])
             }
-            PlanError::NoModel | PlanError::TooManyModels => refused,
+            PlanError::NoVariant(slug) => {
+                ApiError::not_found(error.to_string()).unavailable("no_endpoints", false, &[slug])
+            }
+            PlanError::NoModel
+            | PlanError::TooManyModels
+            | PlanError::Field { .. }
+            | PlanError::Preset(_)
+            | PlanError::NoWebSearch(_) => refused,
         }
     }
 }
@@ -242,8 +249,32 @@ impl From<RankError> for ApiError {
             RankError::TooLong { .. } => {
                 ApiError::invalid(error.to_string()).of_type("context_length_exceeded")
             }
+            RankError::Filtered(filtered) => nothing_fits(filtered),
         }
     }
+}
+
+/// Contract 5.4: what the caller asks for leaves no endpoint.
+fn nothing_fits(filtered: &Filtered) -> ApiError {
+    let models: Vec<&str> = filtered.models.iter().map(String::as_str).collect();
+    let code = if filtered.privacy {
+        "privacy_restricted"
+    } else {
+        "constraint_filtered"
+    };
+    let mut error = ApiError::not_found(filtered.message.clone()).unavailable(code, false, &models);
+    if let Some(availability) = &mut error.0.availability {
+        if !filtered.excluded_by.is_empty() {
+            availability["excluded_by"] = json!(filtered.excluded_by);
+        }
+        if let Some((field, detail)) = &filtered.constraint {
+            availability["constraint"] = json!({ "field": field, "detail": detail });
+        }
+        if !filtered.suggestions.is_empty() {
+            availability["fallback_models"] = json!(filtered.suggestions);
+        }
+    }
+    error
 }
 
 impl From<Refusal> for ApiError {

@@ -1,24 +1,48 @@
 //! What a call wants, decided once: `(call, catalogue) → Plan`. Pure; never waits.
-//! Knows models and preferences; knows nothing of HTTP, money or health.
+//! Knows models and preferences; knows nothing of HTTP, money spent or health.
 
 use std::sync::Arc;
 
 use crate::catalog::snapshot::{Model, ModelKind, Snapshot};
-use crate::domain::call::Call;
+use crate::domain::call::{Call, Form};
+use crate::domain::json::Raw;
 
+pub mod conversation;
 pub mod estimate;
+pub mod needs;
+pub mod preferences;
 pub mod slug;
+#[cfg(test)]
+pub(crate) mod tests;
+
+use conversation::Conversation;
+use needs::Needs;
+use preferences::{Partition, Preferences, Sort};
+use slug::Variant;
 
 /// More fallback models than this are refused (contract 5.5).
 const MAX_FALLBACK_MODELS: usize = 3;
+
+/// Variants that are rows of their own in a catalogue (contract 7.2).
+const STATIC_VARIANTS: [&str; 3] = ["free", "extended", "thinking"];
 
 /// What the later stages need to know of a call.
 #[derive(Debug)]
 pub struct Plan {
     /// The slug as requested, for the records.
     pub requested: String,
-    /// The models to try, in order.
-    pub models: Vec<Arc<Model>>,
+    /// How the models were come by.
+    pub strategy: Strategy,
+    /// The models to try, in order; at least one.
+    pub entries: Vec<Entry>,
+    /// Who may serve, and in which order.
+    pub preferences: Preferences,
+    /// What the request needs of an endpoint.
+    pub needs: Needs,
+    /// A tier of service that the caller asks for.
+    pub tier: Option<Tier>,
+    /// The conversation the request belongs to, where endpoints may hold its prompt in a cache.
+    pub conversation: Option<Conversation>,
     /// About how many tokens the prompt has.
     pub prompt_tokens: u64,
     /// The caller's cap on output tokens.
@@ -27,12 +51,46 @@ pub struct Plan {
     pub choices: u64,
 }
 
+/// One model to try.
+#[derive(Clone, Debug)]
+pub struct Entry {
+    /// The model.
+    pub model: Arc<Model>,
+    /// The order that the slug's variant asks for.
+    pub sort: Option<Sort>,
+    /// The tier whose endpoints the slug's variant lets in beside the usual ones (contract 7.3).
+    pub admits: Option<Tier>,
+}
+
+/// A tier of service (contract 6.7), with endpoints of its own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Tier {
+    /// Faster and dearer.
+    Priority,
+    /// Slower and cheaper.
+    Flex,
+}
+
+/// How the models of a plan were come by (contract 3.4).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Strategy {
+    /// By a model's own id.
+    Direct,
+    /// By another name of the model.
+    Alias,
+    /// By a list of models.
+    Fallback,
+}
+
 /// Why a call cannot be planned.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum PlanError {
     /// The catalogue knows no such model.
     #[error("{0} is not a valid model ID")]
     UnknownModel(String),
+    /// The catalogue knows the model but not this static variant of it.
+    #[error("No endpoints found for {0}.")]
+    NoVariant(String),
     /// A model that this kind of call cannot use.
     #[error("{model} is not a {wanted} model")]
     WrongKind {
@@ -47,6 +105,51 @@ pub enum PlanError {
     /// More fallbacks than the contract allows.
     #[error("'models' array must have {MAX_FALLBACK_MODELS} items or fewer")]
     TooManyModels,
+    /// A field of the request that is wrong.
+    #[error("{path}: {reason}")]
+    Field {
+        /// Where it is.
+        path: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// A preset, which this server does not keep.
+    #[error("{0}: presets are not supported by this server")]
+    Preset(String),
+    /// The plan would need a web search.
+    #[error("{0}: web search is not configured on this server")]
+    NoWebSearch(&'static str),
+}
+
+impl PlanError {
+    pub(crate) fn wrong(path: impl Into<String>, reason: impl Into<String>) -> Self {
+        PlanError::Field {
+            path: path.into(),
+            reason: reason.into(),
+        }
+    }
+}
+
+impl Strategy {
+    /// The contract's word.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Strategy::Direct => "direct",
+            Strategy::Alias => "alias",
+            Strategy::Fallback => "fallback",
+        }
+    }
+}
+
+impl Tier {
+    /// The tier that an endpoint's variant names. Other variants are no tiers.
+    pub fn of_variant(variant: Option<&str>) -> Option<Self> {
+        match variant? {
+            "priority" | "fast" => Some(Tier::Priority),
+            "flex" => Some(Tier::Flex),
+            _ => None,
+        }
+    }
 }
 
 /// Plans a call.
@@ -58,6 +161,9 @@ pub fn plan(
     if call.models.len() > MAX_FALLBACK_MODELS {
         return Err(PlanError::TooManyModels);
     }
+    if names_web_plugin(call) {
+        return Err(PlanError::NoWebSearch("plugins"));
+    }
     let first = call.model.as_deref().or(if call.models.is_empty() {
         default_model
     } else {
@@ -67,33 +173,147 @@ pub fn plan(
         .into_iter()
         .chain(call.models.iter().map(String::as_str))
         .collect();
-    let requested = slugs.first().ok_or(PlanError::NoModel)?;
-    let mut models: Vec<Arc<Model>> = Vec::with_capacity(slugs.len());
+    let requested = *slugs.first().ok_or(PlanError::NoModel)?;
+    let mut entries: Vec<Entry> = Vec::with_capacity(slugs.len());
     for slug in &slugs {
-        let model = resolve(slug, catalog)?;
-        if !models.iter().any(|known| known.id == model.id) {
-            models.push(model);
+        let entry = resolve(slug, catalog)?;
+        if !entries.iter().any(|known| known.model.id == entry.model.id) {
+            entries.push(entry);
         }
     }
+    let preferences = preferences(call, catalog)?;
+    if !preferences.order.is_empty() || asks_for_the_default_tier(call) {
+        entries.iter_mut().for_each(|entry| entry.admits = None);
+    }
     Ok(Plan {
-        requested: (*requested).to_owned(),
-        models,
+        strategy: strategy(requested, &entries),
+        conversation: may_stick(&entries, &preferences)
+            .then(|| Conversation::of(call))
+            .flatten(),
+        needs: Needs::of(call),
+        tier: tier(call),
+        requested: requested.to_owned(),
+        entries,
+        preferences,
         prompt_tokens: estimate::prompt_tokens(call),
         max_tokens: call.max_tokens,
         choices: call.choices,
     })
 }
 
-fn resolve(slug: &str, catalog: &Snapshot) -> Result<Arc<Model>, PlanError> {
-    let unknown = || PlanError::UnknownModel(slug.to_owned());
-    let parsed =
-        slug::parse(slug, |candidate| catalog.model(candidate).is_some()).ok_or_else(unknown)?;
-    let model = catalog.model(parsed.model).ok_or_else(unknown)?;
-    match model.kind {
-        ModelKind::Chat => Ok(Arc::clone(model)),
-        ModelKind::Embedding => Err(PlanError::WrongKind {
+fn resolve(slug: &str, catalog: &Snapshot) -> Result<Entry, PlanError> {
+    if slug.contains('@') {
+        return Err(PlanError::Preset(slug.to_owned()));
+    }
+    let known = |candidate: &str| catalog.model(candidate).is_some();
+    let Some(parsed) = slug::parse(slug, known) else {
+        return Err(unknown(slug, catalog));
+    };
+    let model = catalog
+        .model(parsed.model)
+        .ok_or_else(|| PlanError::UnknownModel(slug.to_owned()))?;
+    if model.kind != ModelKind::Chat {
+        return Err(PlanError::WrongKind {
             model: model.id.to_string(),
             wanted: "chat",
-        }),
+        });
     }
+    if parsed.variants.contains(&Variant::Online) {
+        return Err(PlanError::NoWebSearch(":online"));
+    }
+    // Of several orders the last one written counts.
+    let sorting = parsed.variants.iter().rev().find_map(Variant::sorts);
+    Ok(Entry {
+        model: Arc::clone(model),
+        sort: sorting.map(|(sort, _)| sort),
+        admits: sorting.and_then(|(_, admits)| admits),
+    })
+}
+
+/// A static variant that the catalogue lacks is a missing resource; anything else a wrong id.
+fn unknown(slug: &str, catalog: &Snapshot) -> PlanError {
+    let is_static = |suffix: &str| STATIC_VARIANTS.contains(&suffix);
+    let mut rest = slug;
+    while let Some((model, suffix)) = rest.rsplit_once(':') {
+        if is_static(suffix) && catalog.model(model).is_some() {
+            return PlanError::NoVariant(slug.to_owned());
+        }
+        rest = model;
+    }
+    PlanError::UnknownModel(slug.to_owned())
+}
+
+fn preferences(call: &Call, catalog: &Snapshot) -> Result<Preferences, PlanError> {
+    let mut preferences = match &call.provider {
+        Some(written) => Preferences::parse(written, catalog)?,
+        None => Preferences::default(),
+    };
+    // An old spelling of the partition; the contract's edge has checked the words (2.1).
+    if call.body.given("route").map(Raw::as_str) == Some("\"sort\"") {
+        preferences.partition = Partition::None;
+    }
+    Ok(preferences)
+}
+
+fn strategy(requested: &str, entries: &[Entry]) -> Strategy {
+    let own = |entry: &Entry| {
+        requested
+            .strip_prefix(entry.model.id.as_str())
+            .is_some_and(|variants| variants.is_empty() || variants.starts_with(':'))
+    };
+    match entries {
+        [only] if own(only) => Strategy::Direct,
+        [_] => Strategy::Alias,
+        _ => Strategy::Fallback,
+    }
+}
+
+/// A caller who orders providers decides alone, and without a cache there is nothing to come back to.
+fn may_stick(entries: &[Entry], preferences: &Preferences) -> bool {
+    preferences.order.is_empty()
+        && entries.iter().any(|entry| {
+            entry.model.endpoints.len() > 1
+                && entry
+                    .model
+                    .endpoints
+                    .iter()
+                    .any(|endpoint| endpoint.pricing.base.caches())
+        })
+}
+
+fn tier(call: &Call) -> Option<Tier> {
+    let word = |name: &str| call.body.given(name).map(Raw::as_str);
+    match (word("service_tier"), word("speed")) {
+        (Some("\"priority\"" | "\"fast\""), _) | (None, Some("\"fast\"")) => Some(Tier::Priority),
+        (Some("\"flex\""), _) => Some(Tier::Flex),
+        _ => None,
+    }
+}
+
+/// Which switches off what a variant lets in (contract 7.3).
+fn asks_for_the_default_tier(call: &Call) -> bool {
+    call.body.given("service_tier").map(Raw::as_str) == Some("\"default\"")
+}
+
+/// Whether the request names the `web` plugin (contract 8.2), the long form of `:online`.
+fn names_web_plugin(call: &Call) -> bool {
+    #[derive(serde::Deserialize)]
+    struct Plugin {
+        id: String,
+        #[serde(default = "yes")]
+        enabled: bool,
+    }
+    fn yes() -> bool {
+        true
+    }
+    let plugins: Option<Vec<Plugin>> = call
+        .plugins
+        .as_ref()
+        .and_then(|written| written.parse().ok());
+    call.form == Form::Chat
+        && plugins.is_some_and(|plugins| {
+            plugins
+                .iter()
+                .any(|plugin| plugin.enabled && plugin.id == "web")
+        })
 }

@@ -1,5 +1,8 @@
 //! The slug grammar (contract 7.1): `author/slug[:variant]…`.
 
+use super::Tier;
+use super::preferences::Sort;
+
 /// A variant that any model takes (contract 7.3).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Variant {
@@ -20,6 +23,18 @@ pub struct Slug<'a> {
     pub model: &'a str,
     /// The dynamic variants, in the order written.
     pub variants: Vec<Variant>,
+}
+
+impl Variant {
+    /// The order that the variant stands for, and the tier whose endpoints it lets in (contract 7.3).
+    pub fn sorts(&self) -> Option<(Sort, Option<Tier>)> {
+        match self {
+            Variant::Nitro => Some((Sort::Throughput, Some(Tier::Priority))),
+            Variant::Floor => Some((Sort::Price, Some(Tier::Flex))),
+            Variant::Exacto => Some((Sort::Exacto, None)),
+            Variant::Online => None,
+        }
+    }
 }
 
 /// Strips dynamic variants from the end until what is left is `known`. `None` when nothing is.

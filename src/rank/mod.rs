@@ -1,10 +1,26 @@
-//! Which endpoints may serve a plan, best first. Pure: no clock, no network.
-//! Knows plans; knows nothing of HTTP, SQL or any wire format.
+//! Which endpoints may serve a plan, best first, and why. Pure: no clock, no network, no randomness
+//! beyond the seed passed in.
+//! Knows plans, prices and health; knows nothing of HTTP, SQL or any wire format.
 
 use std::sync::Arc;
 
-use crate::catalog::snapshot::{Endpoint, Lack, Model};
-use crate::plan::Plan;
+use crate::catalog::snapshot::{Endpoint, Model};
+use crate::plan::{Entry, Plan};
+
+mod error;
+mod exacto;
+pub mod filter;
+pub mod health;
+pub mod price;
+pub mod score;
+pub mod sticky;
+#[cfg(test)]
+mod tests;
+
+pub use error::{Filtered, RankError};
+use filter::Refusal;
+use health::HealthView;
+use score::Score;
 
 /// An endpoint to try, with the model it serves.
 #[derive(Clone, Debug)]
@@ -15,100 +31,110 @@ pub struct Candidate {
     pub endpoint: Arc<Endpoint>,
 }
 
-/// Why no endpoint is left.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum RankError {
-    /// Every provider of the models lacks its key.
-    #[error("No endpoints found for {model}. Set one of these to enable a provider: {}", .variables.join(", "))]
-    NotConfigured {
-        /// The first model.
-        model: String,
-        /// The variables that would enable a provider.
-        variables: Vec<String>,
-    },
-    /// Nothing serves the models.
-    #[error("No endpoints found for {model}.")]
-    NoEndpoints {
-        /// The first model.
-        model: String,
-    },
-    /// The prompt fits no endpoint.
-    #[error(
-        "This endpoint's maximum context length is {longest} tokens. However, you requested about {requested} tokens."
-    )]
-    TooLong {
-        /// The first model.
-        model: String,
-        /// About what the call asks for.
-        requested: u64,
-        /// The longest context on offer.
-        longest: u64,
-    },
+/// What a ranking depends on besides the plan.
+pub struct Situation<'a> {
+    /// How the endpoints are.
+    pub health: &'a dyn HealthView,
+    /// For each entry of the plan, the key of the endpoint that served its conversation last.
+    pub stuck: &'a [Option<u64>],
+    /// What chance is made of.
+    pub seed: u64,
+    /// Unix milliseconds, for prices that follow the hour.
+    pub at_ms: i64,
 }
 
-/// Orders the endpoints of a plan's models: model after model, in the catalogue's order.
-pub fn rank(plan: &Plan) -> Result<Vec<Candidate>, RankError> {
-    let offered: Vec<Candidate> = plan
-        .models
-        .iter()
-        .flat_map(|model| {
-            model.endpoints.iter().map(|endpoint| Candidate {
-                model: Arc::clone(model),
-                endpoint: Arc::clone(endpoint),
-            })
-        })
-        .collect();
-    if offered.is_empty() {
-        return Err(nothing_enabled(plan));
+/// The endpoints to try, best first, and what became of the others.
+#[derive(Clone, Debug)]
+pub struct Ranked {
+    /// At least one.
+    pub candidates: Vec<Candidate>,
+    /// One for every endpoint of the plan's models: the tried ones in their order, then the refused.
+    pub verdicts: Vec<Verdict>,
+}
+
+/// What was decided about one endpoint.
+#[derive(Clone, Debug)]
+pub struct Verdict {
+    /// The model it would serve.
+    pub model: Arc<Model>,
+    /// The endpoint.
+    pub endpoint: Arc<Endpoint>,
+    /// Its score, or why it may not serve.
+    pub decision: Result<Score, Refusal>,
+}
+
+/// Ranks the endpoints of a plan's models.
+pub fn rank(plan: &Plan, situation: &Situation<'_>) -> Result<Ranked, RankError> {
+    let mut fitting: Vec<Contender<'_>> = Vec::new();
+    let mut verdicts: Vec<Verdict> = Vec::new();
+    for (position, entry) in plan.entries.iter().enumerate() {
+        let refused = |endpoint: &Arc<Endpoint>, refusal| Verdict {
+            model: Arc::clone(&entry.model),
+            endpoint: Arc::clone(endpoint),
+            decision: Err(refusal),
+        };
+        for (endpoint, refusal) in filter::filter(plan, entry) {
+            match refusal {
+                Some(refusal) => verdicts.push(refused(endpoint, refusal)),
+                None => fitting.push(Contender {
+                    entry,
+                    position,
+                    endpoint,
+                }),
+            }
+        }
+        let disabled = entry.model.disabled.iter();
+        verdicts.extend(disabled.map(|endpoint| refused(endpoint, Refusal::NotConfigured)));
     }
-    let longest = offered
-        .iter()
-        .filter_map(|candidate| candidate.endpoint.context_length)
-        .max()
-        .unwrap_or(0);
-    let fitting: Vec<Candidate> = offered
-        .into_iter()
-        .filter(|candidate| fits(plan, &candidate.endpoint))
-        .collect();
     if fitting.is_empty() {
-        let requested = plan.prompt_tokens + plan.max_tokens.unwrap_or(0);
-        return Err(RankError::TooLong {
-            model: plan.models[0].id.to_string(),
-            requested,
-            longest,
-        });
+        return Err(RankError::of(plan, verdicts));
     }
-    Ok(fitting)
-}
-
-/// The estimate is coarse, so only a prompt of twice the context is refused here; the provider
-/// judges the rest.
-fn fits(plan: &Plan, endpoint: &Endpoint) -> bool {
-    let prompt_fits = |limit: u64| plan.prompt_tokens / 2 <= limit;
-    endpoint.context_length.is_none_or(prompt_fits)
-        && endpoint.max_prompt_tokens.is_none_or(prompt_fits)
-}
-
-fn nothing_enabled(plan: &Plan) -> RankError {
-    let model = plan
-        .models
-        .first()
-        .map(|model| model.id.to_string())
-        .unwrap_or_default();
-    let mut variables: Vec<String> = plan
-        .models
+    let (tried, spared) = score::order(plan, situation, fitting);
+    let candidates = tried.iter().map(|(contender, _)| contender.candidate());
+    let ranked = tried
         .iter()
-        .flat_map(|model| &model.disabled)
-        .filter_map(|endpoint| match endpoint.lacks.as_ref()? {
-            Lack::Variable(name) => Some(name.clone()),
-            Lack::Wire(_) => None,
+        .map(|(contender, score)| contender.verdict(Ok(*score)));
+    let spared = spared
+        .iter()
+        .map(|contender| contender.verdict(Err(Refusal::NoFallbacks)));
+    Ok(Ranked {
+        candidates: candidates.collect(),
+        verdicts: ranked.chain(spared).chain(verdicts).collect(),
+    })
+}
+
+/// An endpoint's identity across reloads of the catalogue: the FNV-1a hash of its model and tag.
+pub fn key(endpoint: &Endpoint) -> u64 {
+    let names = [endpoint.model.as_str(), "\n", endpoint.tag.as_str()];
+    names
+        .iter()
+        .flat_map(|name| name.bytes())
+        .fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
+            (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
         })
-        .collect();
-    variables.sort();
-    variables.dedup();
-    if variables.is_empty() {
-        RankError::NoEndpoints { model }
-    } else {
-        RankError::NotConfigured { model, variables }
+}
+
+/// An endpoint that passed the filters.
+#[derive(Clone, Copy)]
+struct Contender<'a> {
+    entry: &'a Entry,
+    position: usize,
+    endpoint: &'a Arc<Endpoint>,
+}
+
+impl Contender<'_> {
+    fn candidate(&self) -> Candidate {
+        Candidate {
+            model: Arc::clone(&self.entry.model),
+            endpoint: Arc::clone(self.endpoint),
+        }
+    }
+
+    fn verdict(&self, decision: Result<Score, Refusal>) -> Verdict {
+        Verdict {
+            model: Arc::clone(&self.entry.model),
+            endpoint: Arc::clone(self.endpoint),
+            decision,
+        }
     }
 }

@@ -157,10 +157,9 @@ async fn comments_keep_a_slow_stream_alive_and_failover_goes_on_behind_them() {
         healthy.provider("lab-b", "0", "0")
     );
     let server = Server::start(&TestDb::sqlite(), &config).await;
-    let mut stream = server
-        .http
-        .stream("/api/v1/chat/completions", &ask(true))
-        .await;
+    let mut body = ask(true);
+    body["provider"] = json!({"order": ["lab-a"]});
+    let mut stream = server.http.stream("/api/v1/chat/completions", &body).await;
     assert_eq!(stream.status, StatusCode::OK);
     let first = stream.next().await.unwrap();
     assert!(first.starts_with(':'), "{first}");

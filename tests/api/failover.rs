@@ -223,5 +223,6 @@ async fn check_second_answers(server: &Server, stream: bool, name: &str) {
 }
 
 fn ask(stream: bool) -> Value {
-    json!({"model": "acme/orca", "messages": [{"role": "user", "content": "Can you?"}], "stream": stream})
+    json!({"model": "acme/orca", "messages": [{"role": "user", "content": "Can you?"}], "stream": stream,
+           "provider": {"order": ["lab-a"]}})
 }
