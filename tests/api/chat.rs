@@ -4,7 +4,7 @@ use http::{Method, StatusCode};
 use serde_json::{Value, json};
 
 use crate::support::client::content;
-use crate::support::db::{TestDb, on_both_engines};
+use crate::support::db::on_both_engines;
 use crate::support::server::Server;
 use crate::support::upstream::{Step, Upstream, chunk, done, event, json_body, sse_head};
 
@@ -58,7 +58,7 @@ async fn the_provider_sees_what_the_client_sent_and_nothing_of_the_gateway() {
     let config = upstream
         .provider("lab-a", "0", "0")
         .replace("wire = ", "headers = { \"x-region\" = \"eu\" }\n wire = ");
-    let server = Server::start(&TestDb::sqlite(), &config).await;
+    let server = Server::alone(&config).await;
     let body = json!({
         "model": "acme/orca", "messages": [{"role": "user", "content": "Hi \u{1F600} \\ \"quoted\""}], "stream": true,
         "safe_prompt": true, "temperature": 0.5, "provider": {"order": ["lab-a"]}, "models": [], "session_id": "s",
@@ -118,7 +118,7 @@ async fn tool_calls_come_through_plain_and_streamed() {
         }
     })
     .await;
-    let server = Server::start(&TestDb::sqlite(), &upstream.provider("lab-a", "0", "0")).await;
+    let server = Server::alone(&upstream.provider("lab-a", "0", "0")).await;
     let plain = server
         .http
         .post("/api/v1/chat/completions", &ask(false))
@@ -156,7 +156,7 @@ async fn comments_keep_a_slow_stream_alive_and_failover_goes_on_behind_them() {
         silent.provider("lab-a", "0", "0"),
         healthy.provider("lab-b", "0", "0")
     );
-    let server = Server::start(&TestDb::sqlite(), &config).await;
+    let server = Server::alone(&config).await;
     let mut body = ask(true);
     body["provider"] = json!({"order": ["lab-a"]});
     let mut stream = server.http.stream("/api/v1/chat/completions", &body).await;
@@ -175,7 +175,7 @@ async fn comments_keep_a_slow_stream_alive_and_failover_goes_on_behind_them() {
 
 #[tokio::test]
 async fn the_built_in_model_answers_without_any_provider() {
-    let server = Server::start(&TestDb::sqlite(), "").await;
+    let server = Server::alone("").await;
     for path in ["/api/v1/chat/completions", "/v1/chat/completions"] {
         let body = json!({"model": "turnpike/echo", "messages": [{"role": "user", "content": "Say this"}]});
         let answer = server.http.post(path, &body).await;

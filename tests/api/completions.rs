@@ -3,7 +3,6 @@
 use http::StatusCode;
 use serde_json::{Value, json};
 
-use crate::support::db::TestDb;
 use crate::support::server::Server;
 use crate::support::upstream::{Script, Seen, Upstream, done, event, json_body, sse_head};
 
@@ -30,11 +29,7 @@ fn text_model(seen: &Seen) -> Script {
 #[tokio::test]
 async fn text_comes_plain_and_streamed_from_either_route() {
     let upstream = Upstream::start(text_model).await;
-    let server = Server::start(
-        &TestDb::sqlite(),
-        &upstream.provider("lab-a", "0.000001", "0.000002"),
-    )
-    .await;
+    let server = Server::alone(&upstream.provider("lab-a", "0.000001", "0.000002")).await;
     for path in ["/api/v1/completions", "/api/v1/chat/completions"] {
         let ask = |stream: bool| json!({"model": "acme/orca", "prompt": "One two three", "max_tokens": 2, "stream": stream});
         let plain = server.http.post(path, &ask(false)).await;

@@ -6,12 +6,11 @@ use turnpike::domain::ids::KeyHash;
 use turnpike::store::KeyChange;
 
 use crate::support::client::Http;
-use crate::support::db::TestDb;
 use crate::support::server::Server;
 
 #[tokio::test]
 async fn a_bad_request_is_told_what_is_wrong() {
-    let server = Server::start(&TestDb::sqlite(), "[http]\nbody_limit = \"100kB\"").await;
+    let server = Server::alone("[http]\nbody_limit = \"100kB\"").await;
     let nested = format!("{{\"messages\":{}{}}}", "[".repeat(200), "]".repeat(200));
     let large = format!("{{\"messages\":\"{}\"}}", "x".repeat(200_000));
     let unknown = r#"{"model":"acme/none","messages":[{"role":"user","content":"a"}]}"#;
@@ -67,7 +66,7 @@ async fn a_bad_request_is_told_what_is_wrong() {
 
 #[tokio::test]
 async fn a_stranger_is_turned_away() {
-    let server = Server::start(&TestDb::sqlite(), "").await;
+    let server = Server::alone("").await;
     let body = json!({"model": "turnpike/echo", "messages": [{"role": "user", "content": "a"}]})
         .to_string();
     let disabled = server.create_key(|_| {}).await;
@@ -117,7 +116,7 @@ async fn a_stranger_is_turned_away() {
 
 #[tokio::test]
 async fn browsers_may_call_from_anywhere() {
-    let server = Server::start(&TestDb::sqlite(), "").await;
+    let server = Server::alone("").await;
     let preflight = [
         ("origin", "https://app.example"),
         ("access-control-request-method", "POST"),

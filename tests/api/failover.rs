@@ -4,7 +4,7 @@ use http::StatusCode;
 use serde_json::{Value, json};
 
 use crate::support::client::content;
-use crate::support::db::{TestDb, on_both_engines};
+use crate::support::db::on_both_engines;
 use crate::support::server::Server;
 use crate::support::upstream::{
     Script, Step, Upstream, chunk, event, json_body, json_with, provider_at, sse_head,
@@ -91,13 +91,10 @@ async fn a_provider_that_cannot_be_reached_is_passed_over() {
         "0",
     );
     let healthy = Upstream::answering("I can").await;
-    let server = Server::start(
-        &TestDb::sqlite(),
-        &format!(
-            "{nobody}{}",
-            healthy.provider("lab-b", "0.000001", "0.000002")
-        ),
-    )
+    let server = Server::alone(&format!(
+        "{nobody}{}",
+        healthy.provider("lab-b", "0.000001", "0.000002")
+    ))
     .await;
     for stream in [false, true] {
         check_second_answers(&server, stream, "nobody listens").await;
@@ -120,7 +117,7 @@ async fn a_fault_of_the_request_itself_is_not_retried() {
         strict.provider("lab-a", "0", "0"),
         other.provider("lab-b", "0", "0")
     );
-    let server = Server::start(&TestDb::sqlite(), &config).await;
+    let server = Server::alone(&config).await;
     let answer = server
         .http
         .post("/api/v1/chat/completions", &ask(false))
@@ -163,7 +160,7 @@ async fn a_stream_that_breaks_after_it_began_ends_in_an_error_and_is_free() {
             "[timeouts]\nidle = \"200ms\"\n{}",
             upstream.provider("lab-a", "0.000001", "0.000002")
         );
-        let server = Server::start(&TestDb::sqlite(), &config).await;
+        let server = Server::alone(&config).await;
         let events = server
             .http
             .post("/api/v1/chat/completions", &ask(true))

@@ -4,7 +4,7 @@ use http::StatusCode;
 use serde_json::{Value, json};
 use turnpike::domain::money::Nanos;
 
-use crate::support::db::{TestDb, on_both_engines};
+use crate::support::db::on_both_engines;
 use crate::support::server::Server;
 use crate::support::upstream::{Step, Upstream, chunk, event, json_body, sse_head};
 
@@ -71,11 +71,7 @@ async fn a_failed_answer_is_free_whatever_the_provider_counts() {
         json_body(200, &json!({"id": "x", "choices": [{"index": 0, "message": message, "finish_reason": "error"}], "usage": usage}))
     })
     .await;
-    let server = Server::start(
-        &TestDb::sqlite(),
-        &upstream.provider("lab-a", "0.001", "0.001"),
-    )
-    .await;
+    let server = Server::alone(&upstream.provider("lab-a", "0.001", "0.001")).await;
     let answer = server
         .http
         .post("/api/v1/chat/completions", &ask(5, false))
@@ -87,11 +83,7 @@ async fn a_failed_answer_is_free_whatever_the_provider_counts() {
 #[tokio::test]
 async fn a_caller_who_leaves_a_plain_call_cancels_it() {
     let upstream = Upstream::start(|_| vec![Step::Silence]).await;
-    let server = Server::start(
-        &TestDb::sqlite(),
-        &upstream.provider("lab-a", "0.000001", "0.000002"),
-    )
-    .await;
+    let server = Server::alone(&upstream.provider("lab-a", "0.000001", "0.000002")).await;
     let http = server.http.clone();
     let call =
         tokio::spawn(async move { http.post("/api/v1/chat/completions", &ask(50, false)).await });

@@ -11,7 +11,7 @@ use turnpike::app::App;
 use turnpike::auth::ApiKey;
 use turnpike::catalog::{Catalog, CatalogSource, Environment};
 use turnpike::config::{Config, Sources};
-use turnpike::domain::ids::{AccountId, KeyHash};
+use turnpike::domain::ids::{AccountId, KeyHash, random_text};
 use turnpike::domain::money::Nanos;
 use turnpike::domain::principal::LimitReset;
 use turnpike::edge::listen::{Limits, Listener};
@@ -32,21 +32,23 @@ pub(crate) struct Server {
     stop: CancellationToken,
     serving: JoinHandle<usize>,
     _config: tempfile::TempDir,
+    _db: Option<TestDb>,
 }
 
 impl Server {
     /// Starts a server on an empty database with this configuration, an account with $10 and a key without a limit.
     pub(crate) async fn start(db: &TestDb, config: &str) -> Server {
+        log();
         let folder = tempfile::tempdir().unwrap();
         let config = load_config(&folder, config);
         let store = db.open().await;
         let account = store
-            .create_account("tester@example.com", true, 1)
+            .create_account(&format!("{}@example.com", random_text(12)), true, 1)
             .await
             .unwrap()
             .id;
         store
-            .grant(&account, Nanos::from_dollars(10), "start", 1)
+            .grant(&account, Nanos::from_dollars(10), account.as_str(), 1)
             .await
             .unwrap();
         let catalog = Catalog::load(catalog_source(&config)).unwrap();
@@ -74,11 +76,22 @@ impl Server {
             stop,
             serving,
             _config: folder,
+            _db: None,
         };
         let key = server.create_key(|_| {}).await;
         server.key = KeyHash::of(&key);
         server.http = server.http.with_key(&key);
         server
+    }
+
+    /// Starts a server on a SQLite database of its own.
+    pub(crate) async fn alone(config: &str) -> Server {
+        let db = TestDb::sqlite();
+        let server = Server::start(&db, config).await;
+        Server {
+            _db: Some(db),
+            ..server
+        }
     }
 
     /// A further key of the server's account, changed by `change` before it is stored.
@@ -147,4 +160,13 @@ fn catalog_source(config: &Config) -> CatalogSource {
         timeouts: config.timeouts,
         environment: Environment::from_fn(|_| None),
     }
+}
+
+/// What goes wrong inside a server is shown beside the test that fails for it.
+fn log() {
+    // Another test of this process may have begun to.
+    let _ = tracing_subscriber::fmt()
+        .with_max_level(tracing::Level::ERROR)
+        .with_test_writer()
+        .try_init();
 }
