@@ -26,3 +26,10 @@ pub mod ledger;
 pub mod catalog;
 pub mod echo;
 pub mod store;
+
+pub mod app;
+pub mod attempt;
+pub mod cli;
+pub mod edge;
+pub mod gateway;
+pub mod stream;
