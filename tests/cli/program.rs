@@ -10,44 +10,44 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 /// A working directory.
-pub struct Place(TempDir);
+pub(super) struct Place(TempDir);
 
 /// What a command did.
-pub struct Done {
-    pub code: i32,
-    pub out: String,
-    pub err: String,
+pub(super) struct Done {
+    pub(super) code: i32,
+    pub(super) out: String,
+    pub(super) err: String,
 }
 
 /// A server that runs until it is dropped or stopped.
-pub struct Server {
+pub(super) struct Server {
     child: Child,
     out: String,
     rest: BufReader<ChildStdout>,
 }
 
 impl Place {
-    pub fn new() -> Self {
+    pub(super) fn new() -> Self {
         Place(tempfile::tempdir().unwrap())
     }
 
-    pub fn write(&self, name: &str, text: &str) {
+    pub(super) fn write(&self, name: &str, text: &str) {
         std::fs::write(self.0.path().join(name), text).unwrap();
     }
 
     /// Where the data directory is by default.
-    pub fn data(&self) -> PathBuf {
+    pub(super) fn data(&self) -> PathBuf {
         self.0.path().join("data")
     }
 
-    pub fn run(&self, arguments: &[&str]) -> Done {
+    pub(super) fn run(&self, arguments: &[&str]) -> Done {
         let output = self.command(arguments).output().unwrap();
         let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
         Done { code: output.status.code().unwrap(), out: text(output.stdout), err: text(output.stderr) }
     }
 
     /// Starts a server on a port of the system's choice, and waits until it says that it listens.
-    pub fn serve(&self, arguments: &[&str]) -> Server {
+    pub(super) fn serve(&self, arguments: &[&str]) -> Server {
         let mut command = self.command(&["--listen", "127.0.0.1:0"]);
         let mut child = command.args(arguments).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
         let mut rest = BufReader::new(child.stdout.take().unwrap());
@@ -69,32 +69,32 @@ impl Place {
 
 impl Done {
     #[track_caller]
-    pub fn json(&self) -> Value {
+    pub(super) fn json(&self) -> Value {
         serde_json::from_str(&self.out).unwrap_or_else(|_| panic!("exit code {}: {}{}", self.code, self.out, self.err))
     }
 }
 
 impl Server {
     /// Everything printed up to the line that says where it listens.
-    pub fn out(&self) -> &str {
+    pub(super) fn out(&self) -> &str {
         &self.out
     }
 
     /// What was printed after `before`.
-    pub fn printed(&self, before: &str) -> &str {
+    pub(super) fn printed(&self, before: &str) -> &str {
         self.out.split_once(before).unwrap().1
     }
 
-    pub fn address(&self) -> String {
+    pub(super) fn address(&self) -> String {
         self.printed("listening on http://").trim().to_owned()
     }
 
-    pub fn chat_url(&self) -> String {
+    pub(super) fn chat_url(&self) -> String {
         format!("http://{}/api/v1/chat/completions", self.address())
     }
 
     /// Asks the server to stop and waits for its exit code.
-    pub fn stop(mut self) -> i32 {
+    pub(super) fn stop(mut self) -> i32 {
         let stopped = Command::new("kill").args(["-TERM", &self.child.id().to_string()]).status().unwrap();
         assert!(stopped.success());
         let mut after = String::new();
@@ -111,7 +111,7 @@ impl Drop for Server {
 }
 
 /// Posts JSON as curl would, and returns status and body.
-pub fn post(url: &str, key: &str, body: &str) -> (u16, String) {
+pub(super) fn post(url: &str, key: &str, body: &str) -> (u16, String) {
     let (address, path) = url.strip_prefix("http://").unwrap().split_once('/').unwrap();
     let mut stream = TcpStream::connect(address).unwrap();
     let length = body.len();
@@ -127,7 +127,7 @@ pub fn post(url: &str, key: &str, body: &str) -> (u16, String) {
 }
 
 /// Whether something comes true within a few seconds.
-pub fn until(mut holds: impl FnMut() -> bool) -> bool {
+pub(super) fn until(mut holds: impl FnMut() -> bool) -> bool {
     let began = Instant::now();
     while !holds() {
         if began.elapsed() > Duration::from_secs(10) {

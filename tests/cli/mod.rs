@@ -1,6 +1,5 @@
 //! The program as people use it: the binary itself, its output, its exit codes.
 
-#[path = "cli/program.rs"]
 mod program;
 
 use std::net::TcpListener;
@@ -80,7 +79,7 @@ fn commands_before_the_first_start_say_what_to_do() {
 fn the_first_start_prints_a_curl_line_that_works_and_later_ones_no_secret() {
     let place = Place::new();
     let first = place.serve(&[]);
-    let curl = first.printed("  curl ");
+    let curl = first.printed("  curl ").to_owned();
     let (url, rest) = curl.split_once(" \\").unwrap();
     let key = between(rest, "Bearer ", "'");
     let body = between(rest, "-d '", "'\n");
