@@ -5,6 +5,7 @@
 pub mod domain;
 
 pub mod app;
+pub mod cli;
 pub mod clock;
 pub mod config;
 pub mod telemetry;
@@ -26,10 +27,3 @@ pub mod ledger;
 pub mod catalog;
 pub mod echo;
 pub mod store;
-
-pub mod app;
-pub mod attempt;
-pub mod cli;
-pub mod edge;
-pub mod gateway;
-pub mod stream;

@@ -8,6 +8,7 @@
 )]
 
 mod api;
+mod cli;
 mod faults;
 mod layering;
 mod ledger;

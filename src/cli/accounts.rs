@@ -34,30 +34,70 @@ struct ShownCredits {
 
 pub(super) async fn create(user: NewUser, store: &Store, out: &Output) -> Result<(), Failure> {
     if !user.email.contains('@') {
-        return Err(Failure::Other(format!("{} is not an e-mail address", user.email)));
+        return Err(Failure::Other(format!(
+            "{} is not an e-mail address",
+            user.email
+        )));
     }
-    let account = store.create_account(&user.email, user.admin, now_ms()).await.map_err(Failure::other)?;
-    out.print(&ShownAccount::from(account), |account| format!("made the account {}, which has no credit yet", account.email))
+    let account = store
+        .create_account(&user.email, user.admin, now_ms())
+        .await
+        .map_err(Failure::other)?;
+    out.print(&ShownAccount::from(account), |account| {
+        format!(
+            "made the account {}, which has no credit yet",
+            account.email
+        )
+    })
 }
 
 pub(super) async fn list(store: &Store, out: &Output) -> Result<(), Failure> {
-    let accounts: Vec<ShownAccount> = store.accounts().await.map_err(Failure::other)?.into_iter().map(ShownAccount::from).collect();
+    let accounts: Vec<ShownAccount> = store
+        .accounts()
+        .await
+        .map_err(Failure::other)?
+        .into_iter()
+        .map(ShownAccount::from)
+        .collect();
     out.print(&accounts, |accounts| {
         let role = |account: &ShownAccount| if account.admin { "admin" } else { "user" }.to_owned();
-        let row = |account: &ShownAccount| [account.email.clone(), role(account), account.id.clone(), account.created_at.clone()];
-        table(["E-MAIL", "ROLE", "ID", "CREATED"], accounts.iter().map(row))
+        let row = |account: &ShownAccount| {
+            [
+                account.email.clone(),
+                role(account),
+                account.id.clone(),
+                account.created_at.clone(),
+            ]
+        };
+        table(
+            ["E-MAIL", "ROLE", "ID", "CREATED"],
+            accounts.iter().map(row),
+        )
     })
 }
 
 pub(super) async fn grant(grant: Grant, store: &Store, out: &Output) -> Result<(), Failure> {
     let account = account(store, grant.whose.account.as_deref()).await?;
-    let reference = grant.reference.unwrap_or_else(|| format!("grant-{}", random_text(20)));
-    let fresh = store.grant(&account.id, grant.amount, &reference, now_ms()).await.map_err(Failure::other)?;
+    let reference = grant
+        .reference
+        .unwrap_or_else(|| format!("grant-{}", random_text(20)));
+    let fresh = store
+        .grant(&account.id, grant.amount, &reference, now_ms())
+        .await
+        .map_err(Failure::other)?;
     let credits = store.credits(&account.id).await.map_err(Failure::other)?;
     let amount = if fresh { grant.amount } else { Nanos::ZERO };
-    let shown = ShownCredits { amount: Some(amount), reference: Some(reference), ..ShownCredits::new(account, credits) };
+    let shown = ShownCredits {
+        amount: Some(amount),
+        reference: Some(reference),
+        ..ShownCredits::new(account, credits)
+    };
     out.print(&shown, |shown| {
-        let done = if fresh { format!("granted ${}", grant.amount) } else { "granted before, so nothing was changed".to_owned() };
+        let done = if fresh {
+            format!("granted ${}", grant.amount)
+        } else {
+            "granted before, so nothing was changed".to_owned()
+        };
         format!("{done}: {} has ${} of credit", shown.email, shown.balance)
     })
 }
@@ -66,14 +106,25 @@ pub(super) async fn credits(whose: &Whose, store: &Store, out: &Output) -> Resul
     let account = account(store, whose.account.as_deref()).await?;
     let credits = store.credits(&account.id).await.map_err(Failure::other)?;
     out.print(&ShownCredits::new(account, credits), |shown| {
-        let ShownCredits { email, total_credits, total_usage, balance, .. } = shown;
+        let ShownCredits {
+            email,
+            total_credits,
+            total_usage,
+            balance,
+            ..
+        } = shown;
         format!("{email} has ${balance} of credit: was given ${total_credits}, used ${total_usage}")
     })
 }
 
 impl From<Account> for ShownAccount {
     fn from(account: Account) -> Self {
-        ShownAccount { id: account.id.to_string(), email: account.email, admin: account.admin, created_at: time(account.created_at) }
+        ShownAccount {
+            id: account.id.to_string(),
+            email: account.email,
+            admin: account.admin,
+            created_at: time(account.created_at),
+        }
     }
 }
 

@@ -190,7 +190,9 @@ fn amount(text: &str) -> Result<Nanos, String> {
 
 fn dollars(text: &str) -> Result<Nanos, String> {
     match Nanos::parse(text.strip_prefix('$').unwrap_or(text)) {
-        Ok(limit) if limit < Nanos::ZERO => Err("expected an amount that is not negative".to_owned()),
+        Ok(limit) if limit < Nanos::ZERO => {
+            Err("expected an amount that is not negative".to_owned())
+        }
         parsed => parsed.map_err(|error| error.to_string()),
     }
 }
@@ -200,7 +202,8 @@ fn reset(text: &str) -> Result<LimitReset, String> {
 }
 
 fn time(text: &str) -> Result<i64, String> {
-    let parsed = OffsetDateTime::parse(text, &Rfc3339).map_err(|_| "expected a time such as 2030-01-01T00:00:00Z".to_owned())?;
+    let parsed = OffsetDateTime::parse(text, &Rfc3339)
+        .map_err(|_| "expected a time such as 2030-01-01T00:00:00Z".to_owned())?;
     i64::try_from(parsed.unix_timestamp_nanos() / 1_000_000).map_err(|_| "too far away".to_owned())
 }
 

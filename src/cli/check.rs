@@ -18,9 +18,19 @@ struct Checked {
 }
 
 pub(super) fn check(setup: &Setup, out: &Output) -> Result<(), Failure> {
-    let Summary { providers, models, endpoints } = Summary::of(&setup.catalog.snapshot());
+    let Summary {
+        providers,
+        models,
+        endpoints,
+    } = Summary::of(&setup.catalog.snapshot());
     let database = setup::place(&Database::from(&setup.config));
-    let checked = Checked { listen: setup.config.listen.to_string(), database, models, endpoints, providers };
+    let checked = Checked {
+        listen: setup.config.listen.to_string(),
+        database,
+        models,
+        endpoints,
+        providers,
+    };
     out.print(&checked, |checked| {
         let Checked { listen, database, models, endpoints, providers } = checked;
         format!("The configuration is right: {models} models at {endpoints} endpoints of {providers} providers, on {listen}, with {database}.")

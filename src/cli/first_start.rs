@@ -26,8 +26,18 @@ pub(super) struct Admin {
 
 /// Makes the data directory and claims it, for as long as the answer lives: two servers must not share a spool.
 pub(super) fn claim(directory: &Path) -> Result<File, Failure> {
-    let failed = |error: &dyn ToString| Failure::Other(format!("cannot use the data directory {}: {}", directory.display(), error.to_string()));
-    DirBuilder::new().recursive(true).mode(0o700).create(directory).map_err(|error| failed(&error))?;
+    let failed = |error: &dyn ToString| {
+        Failure::Other(format!(
+            "cannot use the data directory {}: {}",
+            directory.display(),
+            error.to_string()
+        ))
+    };
+    DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(directory)
+        .map_err(|error| failed(&error))?;
     let lock = File::create(directory.join("turnpike.lock")).map_err(|error| failed(&error))?;
     match lock.try_lock() {
         Ok(()) => Ok(lock),
@@ -48,7 +58,14 @@ pub(super) async fn admin(store: &Store) -> Result<Option<Admin>, StoreError> {
         Err(StoreError::Taken(_)) => return Ok(None),
         Err(error) => return Err(error),
     };
-    store.grant(&account.id, CREDIT, &format!("first-start:{}", account.id), now).await?;
+    store
+        .grant(
+            &account.id,
+            CREDIT,
+            &format!("first-start:{}", account.id),
+            now,
+        )
+        .await?;
     let key = ApiKey::generate();
     let stored = NewKey {
         hash: key.hash,
@@ -63,5 +80,9 @@ pub(super) async fn admin(store: &Store) -> Result<Option<Admin>, StoreError> {
         creator: None,
     };
     store.create_key(&stored, now).await?;
-    Ok(Some(Admin { email: EMAIL, credit: CREDIT, key }))
+    Ok(Some(Admin {
+        email: EMAIL,
+        credit: CREDIT,
+        key,
+    }))
 }

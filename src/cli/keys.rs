@@ -43,14 +43,22 @@ pub(super) async fn create(wanted: NewKey, store: &Store, out: &Output) -> Resul
         name: wanted.name,
         management: wanted.management,
         limit: wanted.limit,
-        limit_reset: wanted.limit_reset.unwrap_or(crate::domain::principal::LimitReset::Never),
+        limit_reset: wanted
+            .limit_reset
+            .unwrap_or(crate::domain::principal::LimitReset::Never),
         include_byok_in_limit: false,
         expires_at: wanted.expires_at,
         creator: None,
     };
-    store.create_key(&key, now_ms()).await.map_err(Failure::other)?;
+    store
+        .create_key(&key, now_ms())
+        .await
+        .map_err(Failure::other)?;
     let stored = the(store, &account.id, &key.hash).await?;
-    let shown = ShownKey { key: Some(fresh.text.expose().to_owned()), ..ShownKey::from(stored) };
+    let shown = ShownKey {
+        key: Some(fresh.text.expose().to_owned()),
+        ..ShownKey::from(stored)
+    };
     out.print(&shown, |shown| {
         let text = shown.key.as_deref().unwrap_or_default();
         format!("{text}\n\nThis is the only time the key is shown. Its hash, by which other commands know it: {}", shown.hash)
@@ -67,26 +75,56 @@ pub(super) async fn list(whose: &Whose, store: &Store, out: &Output) -> Result<(
         }
         keys.extend(page.into_iter().map(ShownKey::from));
     }
-    out.print(&keys, |keys| table(["NAME", "KEY", "HASH", "USED", "LIMIT", "STATE"], keys.iter().map(row)))
+    out.print(&keys, |keys| {
+        table(
+            ["NAME", "KEY", "HASH", "USED", "LIMIT", "STATE"],
+            keys.iter().map(row),
+        )
+    })
 }
 
 /// Switches a key off, or on.
-pub(super) async fn switch(which: &Which, disabled: bool, store: &Store, out: &Output) -> Result<(), Failure> {
+pub(super) async fn switch(
+    which: &Which,
+    disabled: bool,
+    store: &Store,
+    out: &Output,
+) -> Result<(), Failure> {
     let account = account(store, which.whose.account.as_deref()).await?;
     let hash = find(&which.hash, store, &account.id).await?;
-    let change = KeyChange { disabled: Some(disabled), ..KeyChange::default() };
-    let changed = store.change_key(&account.id, &hash, &change, now_ms()).await.map_err(Failure::other)?;
+    let change = KeyChange {
+        disabled: Some(disabled),
+        ..KeyChange::default()
+    };
+    let changed = store
+        .change_key(&account.id, &hash, &change, now_ms())
+        .await
+        .map_err(Failure::other)?;
     let key = changed.ok_or_else(|| no_such_key(&which.hash))?;
-    out.print(&ShownKey::from(key), |key| format!("{} ({}) is {}", key.name, key.label, if disabled { "off" } else { "on" }))
+    out.print(&ShownKey::from(key), |key| {
+        format!(
+            "{} ({}) is {}",
+            key.name,
+            key.label,
+            if disabled { "off" } else { "on" }
+        )
+    })
 }
 
 pub(super) async fn delete(which: &Which, store: &Store, out: &Output) -> Result<(), Failure> {
     let account = account(store, which.whose.account.as_deref()).await?;
     let hash = find(&which.hash, store, &account.id).await?;
-    if !store.delete_key(&account.id, &hash, now_ms()).await.map_err(Failure::other)? {
+    if !store
+        .delete_key(&account.id, &hash, now_ms())
+        .await
+        .map_err(Failure::other)?
+    {
         return Err(no_such_key(&which.hash));
     }
-    out.print(&serde_json::json!({ "hash": hash.to_hex(), "deleted": true }), |_| format!("deleted {hash}"))
+    out.print(
+        &serde_json::json!({ "hash": hash.to_hex(), "deleted": true }),
+        |_| format!("deleted {hash}"),
+    )
 }
 
 /// The one key of the account whose hash begins so.
@@ -101,9 +139,14 @@ async fn find(beginning: &str, store: &Store, account: &AccountId) -> Result<Key
             return found.ok_or_else(|| no_such_key(beginning));
         }
         seen += page.len();
-        for key in page.iter().filter(|key| key.hash.to_hex().starts_with(beginning)) {
+        for key in page
+            .iter()
+            .filter(|key| key.hash.to_hex().starts_with(beginning))
+        {
             if found.replace(key.hash).is_some() {
-                return Err(Failure::Other(format!("more than one key's hash begins with {beginning}: give more of it")));
+                return Err(Failure::Other(format!(
+                    "more than one key's hash begins with {beginning}: give more of it"
+                )));
             }
         }
     }
@@ -111,7 +154,10 @@ async fn find(beginning: &str, store: &Store, account: &AccountId) -> Result<Key
 
 async fn page(store: &Store, account: &AccountId, offset: usize) -> Result<Vec<Key>, Failure> {
     let offset = u32::try_from(offset).map_err(Failure::other)?;
-    store.keys(account, offset, PAGE, true).await.map_err(Failure::other)
+    store
+        .keys(account, offset, PAGE, true)
+        .await
+        .map_err(Failure::other)
 }
 
 async fn the(store: &Store, account: &AccountId, hash: &KeyHash) -> Result<Key, Failure> {
@@ -120,17 +166,29 @@ async fn the(store: &Store, account: &AccountId, hash: &KeyHash) -> Result<Key, 
 }
 
 fn no_such_key(hash: &str) -> Failure {
-    Failure::Other(format!("the account has no key {hash}: `turnpike keys list` shows those it has"))
+    Failure::Other(format!(
+        "the account has no key {hash}: `turnpike keys list` shows those it has"
+    ))
 }
 
 fn row(key: &ShownKey) -> [String; 6] {
-    let limit = key.limit.map_or_else(|| "none".to_owned(), |limit| format!("${limit} {}", key.limit_reset.unwrap_or("in all")));
+    let limit = key.limit.map_or_else(
+        || "none".to_owned(),
+        |limit| format!("${limit} {}", key.limit_reset.unwrap_or("in all")),
+    );
     let state = match (key.disabled, key.management) {
         (true, _) => "off",
         (false, true) => "management",
         (false, false) => "on",
     };
-    [key.name.clone(), key.label.clone(), key.hash[..12].to_owned(), format!("${}", key.usage), limit, state.to_owned()]
+    [
+        key.name.clone(),
+        key.label.clone(),
+        key.hash[..12].to_owned(),
+        format!("${}", key.usage),
+        limit,
+        state.to_owned(),
+    ]
 }
 
 impl From<Key> for ShownKey {

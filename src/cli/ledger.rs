@@ -31,21 +31,51 @@ struct ShownDifference {
 pub(super) async fn verify(store: &Store, out: &Output) -> Result<(), Failure> {
     let proof = Proof::from(store.verify().await.map_err(Failure::other)?);
     out.print(&proof, words)?;
-    if proof.holds { Ok(()) } else { Err(Failure::other("the ledger does not add up")) }
+    if proof.holds {
+        Ok(())
+    } else {
+        Err(Failure::other("the ledger does not add up"))
+    }
 }
 
 fn words(proof: &Proof) -> String {
-    let Proof { entries, generations, parked, differences, more, .. } = proof;
+    let Proof {
+        entries,
+        generations,
+        parked,
+        differences,
+        more,
+        ..
+    } = proof;
     let mut words = format!("{entries} entries and {generations} generations were checked");
     if *parked > 0 {
-        words.push_str(&format!("; {parked} settlements are parked and wait for a person"));
+        words.push_str(&format!(
+            "; {parked} settlements are parked and wait for a person"
+        ));
     }
     if proof.holds {
         return words + ". The ledger adds up.";
     }
-    let row = |it: &ShownDifference| [it.invariant.to_owned(), it.subject.clone(), it.stored.to_string(), it.expected.to_string()];
-    let rows = table(["DOES NOT HOLD", "OF", "STORED", "EXPECTED"], differences.iter().map(row));
-    format!("{words}.\n\n{rows}\n{}", if *more > 0 { format!("and {more} more") } else { String::new() })
+    let row = |it: &ShownDifference| {
+        [
+            it.invariant.to_owned(),
+            it.subject.clone(),
+            it.stored.to_string(),
+            it.expected.to_string(),
+        ]
+    };
+    let rows = table(
+        ["DOES NOT HOLD", "OF", "STORED", "EXPECTED"],
+        differences.iter().map(row),
+    );
+    format!(
+        "{words}.\n\n{rows}\n{}",
+        if *more > 0 {
+            format!("and {more} more")
+        } else {
+            String::new()
+        }
+    )
 }
 
 impl From<Verification> for Proof {
@@ -55,7 +85,11 @@ impl From<Verification> for Proof {
             entries: found.entries,
             generations: found.generations,
             parked: found.parked,
-            differences: found.differences.into_iter().map(ShownDifference::from).collect(),
+            differences: found
+                .differences
+                .into_iter()
+                .map(ShownDifference::from)
+                .collect(),
             more: found.more,
         }
     }
@@ -63,7 +97,17 @@ impl From<Verification> for Proof {
 
 impl From<Difference> for ShownDifference {
     fn from(difference: Difference) -> Self {
-        let Difference { invariant, subject, stored, expected } = difference;
-        ShownDifference { invariant, subject, stored: Nanos(stored), expected: Nanos(expected) }
+        let Difference {
+            invariant,
+            subject,
+            stored,
+            expected,
+        } = difference;
+        ShownDifference {
+            invariant,
+            subject,
+            stored: Nanos(stored),
+            expected: Nanos(expected),
+        }
     }
 }

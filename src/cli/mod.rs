@@ -21,7 +21,9 @@ use std::process::ExitCode;
 use clap::Parser as _;
 
 use crate::config::Problems;
-use arguments::{Arguments, CatalogCommand, Command, CreditsCommand, KeysCommand, LedgerCommand, UsersCommand};
+use arguments::{
+    Arguments, CatalogCommand, Command, CreditsCommand, KeysCommand, LedgerCommand, UsersCommand,
+};
 use output::Output;
 use setup::Setup;
 
@@ -58,14 +60,22 @@ fn command(arguments: Arguments) -> Result<(), Failure> {
             Command::Health => health::health(&setup, &out).await,
             Command::Keys { command } => keys(command, &setup, &out).await,
             Command::Credits { command } => match command {
-                CreditsCommand::Grant(grant) => accounts::grant(grant, &setup.open().await?, &out).await,
-                CreditsCommand::Show(whose) => accounts::credits(&whose, &setup.open().await?, &out).await,
+                CreditsCommand::Grant(grant) => {
+                    accounts::grant(grant, &setup.open().await?, &out).await
+                }
+                CreditsCommand::Show(whose) => {
+                    accounts::credits(&whose, &setup.open().await?, &out).await
+                }
             },
             Command::Users { command } => match command {
-                UsersCommand::Create(user) => accounts::create(user, &setup.open().await?, &out).await,
+                UsersCommand::Create(user) => {
+                    accounts::create(user, &setup.open().await?, &out).await
+                }
                 UsersCommand::List => accounts::list(&setup.open().await?, &out).await,
             },
-            Command::Ledger { command: LedgerCommand::Verify } => ledger::verify(&setup.open().await?, &out).await,
+            Command::Ledger {
+                command: LedgerCommand::Verify,
+            } => ledger::verify(&setup.open().await?, &out).await,
             Command::Catalog { command } => match command {
                 CatalogCommand::List => catalog::list(&setup, &out),
                 CatalogCommand::Check => catalog::check(&setup, &out),

@@ -20,15 +20,25 @@ impl Output {
     }
 
     /// Prints `value` for programs, or what `people` makes of it.
-    pub(super) fn print<T: Serialize + ?Sized>(&self, value: &T, people: impl FnOnce(&T) -> String) -> Result<(), Failure> {
-        if self.json { say(serde_json::to_string_pretty(value).map_err(Failure::other)?) } else { say(people(value)) }
+    pub(super) fn print<T: Serialize + ?Sized>(
+        &self,
+        value: &T,
+        people: impl FnOnce(&T) -> String,
+    ) -> Result<(), Failure> {
+        if self.json {
+            say(serde_json::to_string_pretty(value).map_err(Failure::other)?)
+        } else {
+            say(people(value))
+        }
     }
 }
 
 /// Prints one line, or several.
 pub(super) fn say(text: impl Display) -> Result<(), Failure> {
     let mut out = io::stdout().lock();
-    writeln!(out, "{text}").and_then(|()| out.flush()).map_err(Failure::other)
+    writeln!(out, "{text}")
+        .and_then(|()| out.flush())
+        .map_err(Failure::other)
 }
 
 /// Says on standard error why a command failed.
@@ -37,12 +47,26 @@ pub(super) fn complain(failure: &Failure) -> io::Result<()> {
 }
 
 /// Rows in aligned columns under a heading.
-pub(super) fn table<const N: usize>(heading: [&str; N], rows: impl IntoIterator<Item = [String; N]>) -> String {
-    let rows: Vec<[String; N]> = std::iter::once(heading.map(str::to_owned)).chain(rows).collect();
-    let width = |column: usize| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or(0);
+pub(super) fn table<const N: usize>(
+    heading: [&str; N],
+    rows: impl IntoIterator<Item = [String; N]>,
+) -> String {
+    let rows: Vec<[String; N]> = std::iter::once(heading.map(str::to_owned))
+        .chain(rows)
+        .collect();
+    let width = |column: usize| {
+        rows.iter()
+            .map(|row| row[column].chars().count())
+            .max()
+            .unwrap_or(0)
+    };
     let widths: Vec<usize> = (0..N).map(width).collect();
     let line = |row: &[String; N]| {
-        let cells: Vec<String> = row.iter().zip(&widths).map(|(cell, width)| format!("{cell:width$}")).collect();
+        let cells: Vec<String> = row
+            .iter()
+            .zip(&widths)
+            .map(|(cell, width)| format!("{cell:width$}"))
+            .collect();
         cells.join("  ").trim_end().to_owned()
     };
     rows.iter().map(line).collect::<Vec<_>>().join("\n")
@@ -51,7 +75,8 @@ pub(super) fn table<const N: usize>(heading: [&str; N], rows: impl IntoIterator<
 /// A time as the API writes it.
 pub(super) fn time(unix_ms: i64) -> String {
     let time = OffsetDateTime::from_unix_timestamp_nanos(i128::from(unix_ms) * 1_000_000).ok();
-    time.and_then(|time| time.format(&Rfc3339).ok()).unwrap_or_else(|| unix_ms.to_string())
+    time.and_then(|time| time.format(&Rfc3339).ok())
+        .unwrap_or_else(|| unix_ms.to_string())
 }
 
 #[cfg(test)]
@@ -60,7 +85,10 @@ mod tests {
 
     #[test]
     fn columns_are_as_wide_as_their_widest_cell() {
-        let rows = [["a".to_owned(), "long cell".to_owned()], ["longer".to_owned(), String::new()]];
+        let rows = [
+            ["a".to_owned(), "long cell".to_owned()],
+            ["longer".to_owned(), String::new()],
+        ];
         insta::assert_snapshot!(table(["x", "y"], rows), @r"
         x       y
         a       long cell

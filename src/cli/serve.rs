@@ -31,8 +31,16 @@ pub(super) async fn serve(Setup { config, catalog }: Setup) -> Result<(), Failur
     let database = Database::from(&config);
     let store = setup::open(&database).await?;
     let admin = first_start::admin(&store).await.map_err(Failure::other)?;
-    let app = App::build(&config, store, catalog.clone()).await.map_err(Failure::other)?;
-    greet(&config, &database, listener.address(), &catalog, admin.as_ref())?;
+    let app = App::build(&config, store, catalog.clone())
+        .await
+        .map_err(Failure::other)?;
+    greet(
+        &config,
+        &database,
+        listener.address(),
+        &catalog,
+        admin.as_ref(),
+    )?;
 
     let stop = CancellationToken::new();
     let serving = listener.serve(router(app.clone()), limits(&config), stop.clone());
@@ -43,9 +51,13 @@ pub(super) async fn serve(Setup { config, catalog }: Setup) -> Result<(), Failur
     };
     let (cut, stopped) = tokio::join!(serving, stopped);
     if cut > 0 {
-        tracing::warn!(connections = cut, "connections were cut because the drain timeout passed");
+        tracing::warn!(
+            connections = cut,
+            "connections were cut because the drain timeout passed"
+        );
     }
-    app.stop((config.http.drain_timeout + LAST_COMMIT).saturating_sub(stopped.elapsed())).await;
+    app.stop((config.http.drain_timeout + LAST_COMMIT).saturating_sub(stopped.elapsed()))
+        .await;
     tracing::info!("stopped");
     Ok(())
 }
@@ -96,12 +108,24 @@ fn limits(config: &Config) -> Limits {
 }
 
 /// Says where everything is, and the key if there is a new one. This is the only time that anybody sees it.
-fn greet(config: &Config, database: &Database, address: SocketAddr, catalog: &Catalog, admin: Option<&Admin>) -> Result<(), Failure> {
-    let origin = config.public_url.as_ref().map_or_else(|| format!("http://{}", reachable(address)), |url| url.as_str().to_owned());
+fn greet(
+    config: &Config,
+    database: &Database,
+    address: SocketAddr,
+    catalog: &Catalog,
+    admin: Option<&Admin>,
+) -> Result<(), Failure> {
+    let origin = config.public_url.as_ref().map_or_else(
+        || format!("http://{}", reachable(address)),
+        |url| url.as_str().to_owned(),
+    );
     say(format_args!("Turnpike {}\n", env!("CARGO_PKG_VERSION")))?;
     say(format_args!("  base URL   {origin}/api/v1"))?;
     say(format_args!("  database   {}", setup::place(database)))?;
-    say(format_args!("  catalogue  {}", Summary::of(&catalog.snapshot())))?;
+    say(format_args!(
+        "  catalogue  {}",
+        Summary::of(&catalog.snapshot())
+    ))?;
     match admin {
         Some(admin) => greet_admin(&origin, admin)?,
         None => say("\nAnother key: turnpike keys create --name NAME\n")?,
@@ -111,11 +135,15 @@ fn greet(config: &Config, database: &Database, address: SocketAddr, catalog: &Ca
 
 fn greet_admin(origin: &str, Admin { email, credit, key }: &Admin) -> Result<(), Failure> {
     let key = key.text.expose();
-    say(format_args!("  account    {email}, with ${credit} of credit"))?;
+    say(format_args!(
+        "  account    {email}, with ${credit} of credit"
+    ))?;
     say(format_args!("  key        {key}  (shown this once)"))?;
     say("\nTry it:\n")?;
     say(format_args!("  curl {origin}/api/v1/chat/completions \\"))?;
     say(format_args!("    -H 'Authorization: Bearer {key}' \\"))?;
     say("    -H 'Content-Type: application/json' \\")?;
-    say("    -d '{\"model\": \"turnpike/echo\", \"messages\": [{\"role\": \"user\", \"content\": \"Hello from the road\"}]}'\n")
+    say(
+        "    -d '{\"model\": \"turnpike/echo\", \"messages\": [{\"role\": \"user\", \"content\": \"Hello from the road\"}]}'\n",
+    )
 }

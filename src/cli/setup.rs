@@ -50,7 +50,9 @@ impl Setup {
             && !file.exists()
         {
             let file = file.display();
-            return Err(Failure::Other(format!("there is no database at {file}: start the server once, or name its --data-dir")));
+            return Err(Failure::Other(format!(
+                "there is no database at {file}: start the server once, or name its --data-dir"
+            )));
         }
         open(&database).await
     }
@@ -58,34 +60,59 @@ impl Setup {
 
 /// Opens or makes a database.
 pub(super) async fn open(database: &Database) -> Result<Store, Failure> {
-    Store::open(database).await.map_err(|error| Failure::Other(format!("cannot open {}: {error}", place(database))))
+    Store::open(database)
+        .await
+        .map_err(|error| Failure::Other(format!("cannot open {}: {error}", place(database))))
 }
 
 /// The database, without its password.
 pub(super) fn place(database: &Database) -> String {
     match database {
         Database::Postgres { .. } => "the Postgres database".to_owned(),
-        Database::Sqlite { file } => std::path::absolute(file).as_ref().unwrap_or(file).display().to_string(),
+        Database::Sqlite { file } => std::path::absolute(file)
+            .as_ref()
+            .unwrap_or(file)
+            .display()
+            .to_string(),
     }
 }
 
 /// The account with this address, or the first admin's.
 pub(super) async fn account(store: &Store, email: Option<&str>) -> Result<Account, Failure> {
     let (account, missing) = match email {
-        Some(email) => (store.account_by_email(email).await, format!("there is no account {email}")),
-        None => (store.first_admin().await, "there is no admin account yet: start the server once, or name an --account".to_owned()),
+        Some(email) => (
+            store.account_by_email(email).await,
+            format!("there is no account {email}"),
+        ),
+        None => (
+            store.first_admin().await,
+            "there is no admin account yet: start the server once, or name an --account".to_owned(),
+        ),
     };
-    account.map_err(Failure::other)?.ok_or(Failure::Other(missing))
+    account
+        .map_err(Failure::other)?
+        .ok_or(Failure::Other(missing))
 }
 
 /// The server uses every core; a command is done before that pays.
 pub(super) fn runtime(command: Option<&Command>) -> Result<Runtime, Failure> {
-    let mut builder = if matches!(command, None | Some(Command::Serve)) { Builder::new_multi_thread() } else { Builder::new_current_thread() };
+    let mut builder = if matches!(command, None | Some(Command::Serve)) {
+        Builder::new_multi_thread()
+    } else {
+        Builder::new_current_thread()
+    };
     builder.enable_all().build().map_err(Failure::other)
 }
 
 fn sources(options: &Options) -> Sources {
     let flags = [("listen", &options.listen), ("data_dir", &options.data_dir)];
-    let flags: BTreeMap<&'static str, String> = flags.into_iter().filter_map(|(key, value)| Some((key, value.clone()?))).collect();
-    Sources { file: options.config.clone(), flags, ..Sources::of_process() }
+    let flags: BTreeMap<&'static str, String> = flags
+        .into_iter()
+        .filter_map(|(key, value)| Some((key, value.clone()?)))
+        .collect();
+    Sources {
+        file: options.config.clone(),
+        flags,
+        ..Sources::of_process()
+    }
 }
