@@ -24,7 +24,7 @@ use crate::store::{Ask, Keep, Lent, Store, StoreError};
 /// The most waiting runs that one transaction serves, and the most leases that one gives back.
 const AT_ONCE: usize = 256;
 /// How long a transaction of the bank may take.
-const PATIENCE: Duration = Duration::from_secs(5);
+const PATIENCE: Duration = Duration::from_secs(2);
 
 /// The way to the bank's task.
 pub(super) struct Bank {
@@ -59,17 +59,31 @@ pub(super) struct Banker {
     others: HashMap<String, (i64, Instant)>,
 }
 
-/// Registers this process under a fresh name. On a database that nobody else may use, whatever earlier
-/// runs had borrowed is taken back.
-pub(super) async fn register(store: &Store) -> Result<Arc<str>, StoreError> {
-    if !store.is_shared() {
-        for (replica, beats) in store.replicas().await? {
-            store.reclaim(&replica, beats).await?;
-        }
+/// A name that no replica has had before: a lease is never mistaken for one of an earlier run.
+pub(super) fn fresh_name() -> Arc<str> {
+    random_text(16).into()
+}
+
+/// Registers this process, after taking back what the dead had borrowed: the replica that worked in this
+/// folder `before`, and on a database that nobody else may use, all there are.
+pub(super) async fn register(
+    store: &Store,
+    replica: &str,
+    before: Option<String>,
+) -> Result<(), StoreError> {
+    let dead = match before {
+        _ if !store.is_shared() => store
+            .replicas()
+            .await?
+            .into_iter()
+            .map(|(replica, _)| replica)
+            .collect(),
+        before => Vec::from_iter(before),
+    };
+    for replica in dead {
+        store.resign(&replica).await?;
     }
-    let replica: Arc<str> = random_text(16).into();
-    store.register(&replica, clock::now_ms()).await?;
-    Ok(replica)
+    store.register(replica, clock::now_ms()).await
 }
 
 /// The bank and its task, which the caller runs.
@@ -173,14 +187,8 @@ impl Banker {
         self.inbox.close();
         let replica = self.leases.replica();
         let resign = self.store.resign(&replica);
-        match tokio::time::timeout(PATIENCE, resign).await {
-            Ok(Ok(())) => {}
-            Ok(Err(error)) => {
-                tracing::warn!(%error, "leases could not be given back; others will reclaim them")
-            }
-            Err(_) => {
-                tracing::warn!("leases could not be given back in time; others will reclaim them")
-            }
+        if let Err(error) = within_patience(resign).await {
+            tracing::warn!(%error, "leases could not be given back; they will be reclaimed");
         }
     }
 
@@ -242,9 +250,7 @@ impl Banker {
         let sent = Instant::now();
         let replica = self.leases.replica();
         let borrow = self.store.borrow(&replica, asks, clock::now_ms());
-        let lent = tokio::time::timeout(PATIENCE, borrow)
-            .await
-            .unwrap_or(Err(StoreError::Late))?;
+        let lent = within_patience(borrow).await?;
         self.pulse.beat(sent);
         Ok(lent)
     }
@@ -270,17 +276,14 @@ impl Banker {
     }
 
     async fn tick(&mut self) {
-        if self.store.is_shared() {
-            self.beat().await;
+        // While the database is away, what is in memory is all there is to lend.
+        if self.store.is_shared() && !self.beat().await {
+            return;
         }
         let now = Instant::now();
-        let spare = self
-            .leases
-            .all()
-            .into_iter()
-            .filter_map(|lease| Some((lease.spare(now, self.rhythm.idle)?, lease)))
-            .collect();
-        self.give_back(spare).await;
+        let spare = |lease: Arc<Lease>| Some((lease.spare(now, self.rhythm.idle)?, lease));
+        let spares = self.leases.all().into_iter().filter_map(spare).collect();
+        self.give_back(spares).await;
         self.leases.sweep();
     }
 
@@ -291,10 +294,7 @@ impl Banker {
             let keeps: Vec<Keep> = piece.iter().map(|(keep, _)| keep.clone()).collect();
             let replica = self.leases.replica();
             let give = self.store.give_back(&replica, &keeps);
-            match tokio::time::timeout(PATIENCE, give)
-                .await
-                .unwrap_or(Err(StoreError::Late))
-            {
+            match within_patience(give).await {
                 Ok(()) => given = true,
                 Err(error) => {
                     tracing::debug!(%error, "idle credit could not be given back");
@@ -305,22 +305,24 @@ impl Banker {
         given
     }
 
-    async fn beat(&mut self) {
-        let sent = Instant::now();
-        let replica = self.leases.replica();
-        match tokio::time::timeout(PATIENCE, self.store.beat(&replica))
-            .await
-            .unwrap_or(Err(StoreError::Late))
-        {
+    /// Shows that this replica lives, and looks after the others. Answers whether the database heard it.
+    async fn beat(&mut self) -> bool {
+        let (sent, replica) = (Instant::now(), self.leases.replica());
+        match within_patience(self.store.beat(&replica)).await {
             Ok(()) => {
                 self.pulse.beat(sent);
                 self.bury_the_dead().await;
+                true
             }
-            Err(StoreError::Disowned) => self.start_anew().await,
+            Err(StoreError::Disowned) => {
+                self.start_anew().await;
+                false
+            }
             Err(error) => {
                 tracing::warn!(%error, "the heartbeat did not reach the database");
                 // Who could not beat could not watch: others may have been cut off just as well.
                 self.others.clear();
+                false
             }
         }
     }
@@ -361,8 +363,9 @@ impl Banker {
     /// Others took this replica for dead: its leases are gone. Goes on with a new name and none.
     async fn start_anew(&mut self) {
         tracing::warn!("this replica was taken for dead; it starts over without leases");
-        match register(&self.store).await {
-            Ok(replica) => self.leases.disowned(replica),
+        let replica = fresh_name();
+        match register(&self.store, &replica, None).await {
+            Ok(()) => self.leases.disowned(replica),
             Err(error) => tracing::warn!(%error, "the replica could not register again yet"),
         }
     }
@@ -479,4 +482,12 @@ impl Want {
             let _ = reply.send(answer);
         }
     }
+}
+
+async fn within_patience<T>(
+    work: impl Future<Output = Result<T, StoreError>>,
+) -> Result<T, StoreError> {
+    tokio::time::timeout(PATIENCE, work)
+        .await
+        .unwrap_or(Err(StoreError::Late))
 }

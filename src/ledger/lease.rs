@@ -257,7 +257,8 @@ impl Lease {
     /// Adds what the database lent.
     pub(super) fn borrowed(&self, amount: i64) {
         let mut state = self.state.lock();
-        state.asked = false;
+        // Who got nothing asks again after the next tick, not with the next run.
+        state.asked &= amount == 0;
         if !state.void {
             state.free += i128::from(amount);
         }
@@ -266,7 +267,6 @@ impl Lease {
     /// Notes that the row in the database may hold more than is known here.
     pub(super) fn drifted(&self) {
         let mut state = self.state.lock();
-        state.asked = false;
         state.adrift = true;
     }
 
@@ -275,6 +275,7 @@ impl Lease {
         let mut state = self.state.lock();
         state.pace = clamp((i128::from(state.pace) * 3 + i128::from(state.charged)) / 4);
         state.charged = 0;
+        state.asked = false;
         state.largest -= state.largest / 16;
         let wanted = state
             .largest

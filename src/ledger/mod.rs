@@ -6,11 +6,14 @@
 //! living. Knows the store by its methods; knows no SQL, HTTP, wire or plan.
 
 mod bank;
+mod folder;
 mod hold;
 mod lease;
 pub mod price;
 mod settle;
+mod spool;
 
+use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -33,12 +36,16 @@ use crate::domain::money::Nanos;
 use crate::domain::principal::Principal;
 use crate::store::{Settlement, Store, StoreError};
 use bank::Bank;
+use folder::Folder;
 use lease::Leases;
-use settle::Job;
+use settle::{Job, Settler, Writer};
+use spool::Spool;
 
 /// For how long the balance of an account that makes free runs is remembered.
 const STANDING_LIVES: Duration = Duration::from_secs(5);
 const STANDINGS: u64 = 100_000;
+/// How long a free run waits to learn whether its account is in debt.
+const STANDING_PATIENCE: Duration = Duration::from_millis(500);
 
 /// How the ledger behaves.
 #[derive(Clone, Debug)]
@@ -127,6 +134,17 @@ pub enum OpenError {
     /// The database did not take part.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// The folder of the spool cannot be used.
+    #[error("the data directory {} cannot be used: {error}", path.display())]
+    Folder {
+        /// Which folder.
+        path: PathBuf,
+        /// What is wrong with it.
+        error: io::Error,
+    },
+    /// Another server works in the folder.
+    #[error("the data directory {} is in use by another server", .0.display())]
+    InUse(PathBuf),
 }
 
 /// The ledger of this replica. Cloning it shares it.
@@ -140,6 +158,7 @@ struct Inner {
     hold_cap: Option<Nanos>,
     leases: Arc<Leases>,
     bank: Bank,
+    spool: Spool,
     queue: mpsc::Sender<Job>,
     /// Balances of accounts that make free runs, which need no lease.
     standings: Cache<AccountId, Nanos>,
@@ -153,19 +172,28 @@ struct Tasks {
 }
 
 impl Ledger {
-    /// Registers this replica and starts its two tasks, which belong to `tasks` and end with
-    /// [`Ledger::close`]. Fails when the database does not answer.
+    /// Settles what an earlier run has left in the spool, takes back what it had borrowed, and starts the
+    /// two tasks, which belong to `tasks` and end with [`Ledger::close`]. Fails when the database does not
+    /// answer or the folder is in use.
     pub async fn start(
         store: Store,
         settings: LedgerSettings,
         tasks: &TaskTracker,
     ) -> Result<Ledger, OpenError> {
-        let replica = bank::register(&store).await?;
-        let leases = Arc::new(Leases::new(replica, settings.lease));
+        let (folder, spool) = open_folder(&settings).await?;
+        let leases = Arc::new(Leases::new(bank::fresh_name(), settings.lease));
+        let settler = Settler::new(store.clone(), Arc::clone(&leases));
+        // Before the leases of the dead are taken back, so that late charges still come from them.
+        settler.replay(&spool).await;
+        bank::register(&store, &leases.replica(), folder.last_replica()).await?;
+        folder
+            .note_replica(&leases.replica())
+            .map_err(|error| unusable(&settings, error))?;
+
         let (stop_writer, stop_bank) = (CancellationToken::new(), CancellationToken::new());
         let (queue, inbox) = mpsc::channel(settings.queue);
         let (bank, banker) = bank::open(store.clone(), Arc::clone(&leases), &settings);
-        let writer = settle::Writer::new(store.clone(), Arc::clone(&leases), settings.batch);
+        let writer = Writer::new(settler, spool.clone(), folder, settings.batch);
         let running = Tasks {
             writer: (
                 stop_writer.clone(),
@@ -173,17 +201,17 @@ impl Ledger {
             ),
             bank: (stop_bank.clone(), tasks.spawn(banker.run(stop_bank))),
         };
-        let standings = Cache::builder()
-            .max_capacity(STANDINGS)
-            .time_to_live(STANDING_LIVES)
-            .build();
         let inner = Inner {
             store,
             hold_cap: settings.hold_cap,
             leases,
             bank,
+            spool,
             queue,
-            standings,
+            standings: Cache::builder()
+                .max_capacity(STANDINGS)
+                .time_to_live(STANDING_LIVES)
+                .build(),
             tasks: Mutex::new(Some(running)),
         };
         Ok(Ledger {
@@ -195,6 +223,9 @@ impl Ledger {
     /// the run costs can be charged without waiting. A run that costs nothing reserves nothing, but an
     /// account in debt may not even do that (contract 15.5).
     pub async fn hold(&self, who: &Principal, most: Nanos) -> Result<Hold, HoldError> {
+        if self.inner.spool.is_full() {
+            return Err(HoldError::Busy);
+        }
         let place = self
             .inner
             .queue
@@ -277,20 +308,31 @@ impl Ledger {
     /// Fails open when the database is away: a free run spends nothing.
     async fn refuse_debtors(&self, account: &AccountId) -> Result<(), HoldError> {
         let balance = async {
-            self.inner
-                .store
-                .credits(account)
-                .await
-                .map(|credits| credits.balance())
+            match tokio::time::timeout(STANDING_PATIENCE, self.inner.store.credits(account)).await {
+                Ok(Ok(credits)) => credits.balance(),
+                _ => Nanos::ZERO,
+            }
         };
-        match self
-            .inner
-            .standings
-            .try_get_with_by_ref(account, balance)
-            .await
-        {
-            Ok(balance) if balance < Nanos::ZERO => Err(HoldError::NoCredit { balance }),
+        match self.inner.standings.get_with_by_ref(account, balance).await {
+            balance if balance < Nanos::ZERO => Err(HoldError::NoCredit { balance }),
             _ => Ok(()),
         }
+    }
+}
+
+async fn open_folder(settings: &LedgerSettings) -> Result<(Folder, Spool), OpenError> {
+    let path = settings.directory.clone();
+    let folder = Folder::lock(&path).map_err(|error| unusable(settings, error))?;
+    let folder = folder.ok_or_else(|| OpenError::InUse(path.clone()))?;
+    let spool = Spool::open(path, settings.spool_limit)
+        .await
+        .map_err(|error| unusable(settings, error))?;
+    Ok((folder, spool))
+}
+
+fn unusable(settings: &LedgerSettings, error: io::Error) -> OpenError {
+    OpenError::Folder {
+        path: settings.directory.clone(),
+        error,
     }
 }

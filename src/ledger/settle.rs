@@ -1,25 +1,34 @@
-//! The writer: one task that commits settlements in batches and answers each caller.
+//! The writer: one task that makes settlements durable in batches and answers each caller.
 //!
 //! While one transaction commits, the next batch gathers: no timer, and the busier the larger. A batch
 //! whose outcome is not known is sent again, which is safe because a generation's id decides what is new.
 //! A batch that the database refuses is halved until the bad row stands alone, which is parked.
+//!
+//! While the database is away, settlements go to the [`Spool`] and are answered from there. Once it is back
+//! they are replayed, in order and before anything newer, which joins the end of the spool until then.
 
+use std::io;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 
+use super::folder::Folder;
 use super::lease::Leases;
+use super::spool::Spool;
 use crate::clock;
 use crate::store::{Settlement, Store, StoreError};
 
-/// How long one transaction may take before its outcome counts as unknown.
-const PATIENCE: Duration = Duration::from_secs(10);
-/// Between two tries while the database is away.
+/// How long one transaction may take before its outcome counts as unknown and the spool takes over.
+const PATIENCE: Duration = Duration::from_secs(2);
+/// Between two tries while neither database nor spool takes anything, and between two looks for the database.
 const PAUSE: Duration = Duration::from_millis(200);
 /// How long the end waits for runs that still have a hold.
 const GRACE: Duration = Duration::from_secs(10);
+/// A piece of the spool is larger than a batch, so that a replay overtakes what is still coming in.
+const REPLAYED_AT_ONCE: usize = 1_024;
 
 /// A settlement in the queue, and who waits for it.
 pub(super) struct Job {
@@ -40,30 +49,51 @@ pub enum SettleError {
 
 /// The writer's task.
 pub(super) struct Writer {
-    store: Store,
-    leases: Arc<Leases>,
+    settler: Settler,
+    spool: Spool,
     batch: usize,
+    /// Locked for as long as the spool may be written.
+    _folder: Folder,
 }
 
+/// Settles rows in the database and keeps the leases in step.
+#[derive(Clone)]
+pub(super) struct Settler {
+    store: Store,
+    leases: Arc<Leases>,
+}
+
+/// How a part of a batch went: each row's outcome, or the database went away.
+type Settled = Result<Vec<Result<(), SettleError>>, StoreError>;
+
+/// A look for the database, some time from now.
+type Probe = Pin<Box<dyn Future<Output = Result<(), StoreError>> + Send>>;
+
 impl Writer {
-    pub(super) fn new(store: Store, leases: Arc<Leases>, batch: usize) -> Self {
+    pub(super) fn new(settler: Settler, spool: Spool, folder: Folder, batch: usize) -> Self {
         Writer {
-            store,
-            leases,
+            settler,
+            spool,
             batch: batch.max(1),
+            _folder: folder,
         }
     }
 
-    /// Commits what comes, until `stop`; then what is queued or still held.
+    /// Makes durable what comes, until `stop`; then what is queued or still held.
     pub(super) async fn run(self, mut inbox: mpsc::Receiver<Job>, stop: CancellationToken) {
         let mut jobs = Vec::with_capacity(self.batch);
+        let mut probe = self.probe(Duration::ZERO);
         loop {
+            // Taken in turns: neither may a busy inbox hold up the replay, nor the replay the inbox.
             tokio::select! {
-                biased;
                 taken = inbox.recv_many(&mut jobs, self.batch) => match taken {
                     0 => return,
-                    _ => self.commit(std::mem::take(&mut jobs)).await,
+                    _ => self.take(std::mem::take(&mut jobs)).await,
                 },
+                back = &mut probe, if !self.spool.is_empty() => {
+                    let replayed = back.is_ok() && self.settler.replay_piece(&self.spool).await;
+                    probe = self.probe(if replayed { Duration::ZERO } else { PAUSE });
+                }
                 () = stop.cancelled() => break,
             }
         }
@@ -71,44 +101,104 @@ impl Writer {
         inbox.close();
         loop {
             match tokio::time::timeout(GRACE, inbox.recv_many(&mut jobs, self.batch)).await {
-                Ok(0) => return,
-                Ok(_) => self.commit(std::mem::take(&mut jobs)).await,
+                Ok(0) => break,
+                Ok(_) => self.take(std::mem::take(&mut jobs)).await,
                 Err(_) => {
                     tracing::warn!(
                         "runs still had a hold when the ledger stopped; they are not charged"
                     );
-                    return;
+                    break;
                 }
             }
         }
+        self.settler.replay(&self.spool).await;
     }
 
-    async fn commit(&self, jobs: Vec<Job>) {
+    /// Makes a batch durable, in the database or in the spool, and answers.
+    async fn take(&self, jobs: Vec<Job>) {
         let (settlements, replies): (Vec<_>, Vec<_>) = jobs
             .into_iter()
             .map(|job| (job.settlement, job.reply))
             .unzip();
-        let outcomes = self.settle(&settlements).await;
+        let outcomes = self.make_durable(&settlements).await;
         for (reply, outcome) in replies.into_iter().zip(outcomes) {
             // The caller may have gone; the money is settled all the same.
             let _ = reply.map(|reply| reply.send(outcome));
         }
     }
 
-    /// Settles every row that can be settled, and says for each how it went.
-    async fn settle(&self, rows: &[Settlement]) -> Vec<Result<(), SettleError>> {
+    async fn make_durable(&self, rows: &[Settlement]) -> Vec<Result<(), SettleError>> {
+        loop {
+            // What the spool holds is older, and first in turn.
+            if self.spool.is_empty() {
+                match self.settler.settle(rows).await {
+                    Ok(outcomes) => return outcomes,
+                    Err(error) => {
+                        tracing::warn!(%error, settlements = rows.len(), "the database is away; settlements go to the spool")
+                    }
+                }
+            }
+            match self.spool.append(rows).await {
+                Ok(()) => return rows.iter().map(|_| Ok(())).collect(),
+                Err(error) => {
+                    tracing::error!(%error, settlements = rows.len(), "neither database nor spool takes settlements; they wait")
+                }
+            }
+            tokio::time::sleep(PAUSE).await;
+        }
+    }
+
+    fn probe(&self, pause: Duration) -> Probe {
+        let store = self.settler.store.clone();
+        Box::pin(async move {
+            tokio::time::sleep(pause).await;
+            store.ping().await
+        })
+    }
+}
+
+impl Settler {
+    pub(super) fn new(store: Store, leases: Arc<Leases>) -> Self {
+        Settler { store, leases }
+    }
+
+    /// Replays the spool for as long as the database takes it.
+    pub(super) async fn replay(&self, spool: &Spool) {
+        while !spool.is_empty() && self.replay_piece(spool).await {}
+    }
+
+    /// Replays one piece of the spool. Answers whether that went well.
+    async fn replay_piece(&self, spool: &Spool) -> bool {
+        match self.try_replay_piece(spool).await {
+            Ok(settlements) => {
+                tracing::info!(settlements, "settlements of the spool are in the database");
+                true
+            }
+            Err(error) => {
+                tracing::warn!(%error, "the spool cannot be replayed yet");
+                false
+            }
+        }
+    }
+
+    async fn try_replay_piece(&self, spool: &Spool) -> Result<usize, ReplayError> {
+        let piece = spool.next(REPLAYED_AT_ONCE).await?;
+        self.settle(&piece.settlements).await?;
+        spool.done(&piece).await?;
+        Ok(piece.settlements.len())
+    }
+
+    /// Settles every row that can be settled, and says for each how it went. Fails when the database is
+    /// away: then all rows are tried again, those that went well included.
+    async fn settle(&self, rows: &[Settlement]) -> Settled {
         let mut outcomes = Vec::with_capacity(rows.len());
         let mut parts = vec![rows];
         while let Some(part) = parts.pop() {
             match self.try_settle(part).await {
                 Ok(()) => outcomes.extend(part.iter().map(|_| Ok(()))),
-                Err(error) if error.is_passing() => {
-                    tracing::warn!(%error, settlements = part.len(), "the database is away; settlements wait");
-                    parts.push(part);
-                    tokio::time::sleep(PAUSE).await;
-                }
+                Err(error) if error.is_passing() => return Err(error),
                 Err(error) => match part {
-                    [row] => outcomes.push(Err(self.park(row, error).await)),
+                    [row] => outcomes.push(Err(self.park(row, error).await?)),
                     _ => {
                         let (first, second) = part.split_at(part.len() / 2);
                         parts.extend([second, first]);
@@ -116,16 +206,14 @@ impl Writer {
                 },
             }
         }
-        outcomes
+        for (row, outcome) in rows.iter().zip(&outcomes) {
+            self.leases.settled(row, outcome.is_ok());
+        }
+        Ok(outcomes)
     }
 
     async fn try_settle(&self, rows: &[Settlement]) -> Result<(), StoreError> {
-        let short = tokio::time::timeout(PATIENCE, self.store.settle(rows))
-            .await
-            .unwrap_or(Err(StoreError::Late))?;
-        for row in rows {
-            self.leases.settled(row, true);
-        }
+        let short = within_patience(self.store.settle(rows)).await?;
         for short in short {
             self.leases
                 .fell_short(&short.replica, &short.key, short.amount.0);
@@ -133,21 +221,26 @@ impl Writer {
         Ok(())
     }
 
-    async fn park(&self, row: &Settlement, error: StoreError) -> SettleError {
+    async fn park(&self, row: &Settlement, error: StoreError) -> Result<SettleError, StoreError> {
         let id = row.generation.id.as_str();
         tracing::error!(generation.id = id, %error, "the database refuses a settlement; it is set aside");
-        while let Err(error) = self
-            .store
-            .park(row, &error.to_string(), clock::now_ms())
-            .await
-        {
-            tracing::error!(generation.id = id, %error, "a settlement could not be set aside");
-            if !error.is_passing() {
-                break;
-            }
-            tokio::time::sleep(PAUSE).await;
-        }
-        self.leases.settled(row, false);
-        SettleError::Parked(error)
+        within_patience(self.store.park(row, &error.to_string(), clock::now_ms())).await?;
+        Ok(SettleError::Parked(error))
     }
+}
+
+#[derive(Debug, thiserror::Error)]
+enum ReplayError {
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error("the spool: {0}")]
+    Spool(#[from] io::Error),
+}
+
+async fn within_patience<T>(
+    work: impl Future<Output = Result<T, StoreError>>,
+) -> Result<T, StoreError> {
+    tokio::time::timeout(PATIENCE, work)
+        .await
+        .unwrap_or(Err(StoreError::Late))
 }

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use tokio_util::task::TaskTracker;
+use turnpike::domain::ids::random_text;
 use turnpike::domain::money::Nanos;
 use turnpike::domain::principal::LimitReset;
 use turnpike::ledger::{HoldError, Ledger, LedgerSettings, SettleError};
@@ -13,7 +14,8 @@ use crate::support::money::{account, key, run};
 
 /// A ledger whose leases are no larger than what runs need.
 async fn ledger(db: &TestDb, store: &Store) -> Ledger {
-    let mut settings = LedgerSettings::in_directory(db.folder.path().to_owned());
+    let folder = db.folder.path().join(random_text(8));
+    let mut settings = LedgerSettings::in_directory(folder);
     settings.lease = Nanos(0);
     settings.rhythm.tick = Duration::from_millis(50);
     settings.rhythm.idle = Duration::from_millis(150);

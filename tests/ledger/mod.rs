@@ -1,3 +1,4 @@
 //! Holds and settlements through the ledger's tasks, on both engines.
 
+mod away;
 mod holds;

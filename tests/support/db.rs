@@ -6,6 +6,8 @@ use turnpike::domain::ids::random_text;
 use turnpike::domain::secret::Secret;
 use turnpike::store::{Database, Store};
 
+use super::proxy::Proxy;
+
 /// Makes a test of each engine out of one body, which is given a [`TestDb`].
 macro_rules! on_both_engines {
     ($($(#[$meta:meta])* async fn $name:ident($db:ident: TestDb) $body:block)+) => {
@@ -78,6 +80,28 @@ impl TestDb {
 
     pub(crate) async fn open(&self) -> Store {
         Store::open(&self.database).await.unwrap()
+    }
+
+    /// The same database through a proxy that can be cut: Postgres alone.
+    pub(crate) async fn behind_proxy(&self) -> (Proxy, Database) {
+        let Database::Postgres { url, connections } = &self.database else {
+            panic!("SQLite has no wire to cut")
+        };
+        let start = url
+            .expose()
+            .rfind('@')
+            .map_or_else(|| url.expose().find("//").unwrap() + 2, |at| at + 1);
+        let end = start + url.expose()[start..].find('/').unwrap();
+        let proxy = Proxy::to(url.expose()[start..end].to_owned()).await;
+        let (head, tail) = (&url.expose()[..start], &url.expose()[end..]);
+        let url = Secret::new(&format!("{head}127.0.0.1:{}{tail}", proxy.port));
+        (
+            proxy,
+            Database::Postgres {
+                url,
+                connections: *connections,
+            },
+        )
     }
 
     /// Removes the schema. A test that fails leaves it behind, to be looked at.

@@ -5,5 +5,6 @@ pub(crate) mod client;
 pub(crate) mod db;
 pub(crate) mod money;
 pub(crate) mod process;
+pub(crate) mod proxy;
 pub(crate) mod server;
 pub(crate) mod upstream;

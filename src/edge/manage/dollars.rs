@@ -37,8 +37,8 @@ fn parse(number: &str) -> Result<Nanos, MoneyError> {
         digits[..digits.len().saturating_sub(keep)].to_owned()
     };
     match places {
-        ..-18 => Err(MoneyError::TooLarge),
-        ..=0 => Nanos::parse(&format!(
+        i64::MIN..=-19 => Err(MoneyError::TooLarge),
+        -18..=0 => Nanos::parse(&format!(
             "{digits}{}",
             "0".repeat(usize::try_from(-places).unwrap_or(0))
         )),
