@@ -1,8 +1,8 @@
 //! Money on the way of a request: hold the most it can cost, settle what it did cost.
 //!
-//! A hold takes credit from the [`lease`] that this replica has borrowed for the key, in memory. A
-//! settlement goes to the one [`settle`] task, which commits whole batches and answers each caller once
-//! its charge is durable. The [`bank`] borrows, gives back, and keeps this replica counted among the
+//! A hold takes credit from the `lease` that this replica has borrowed for the key, in memory. A
+//! settlement goes to the one `settle` task, which commits whole batches and answers each caller once
+//! its charge is durable. The `bank` borrows, gives back, and keeps this replica counted among the
 //! living. Knows the store by its methods; knows no SQL, HTTP, wire or plan.
 
 mod bank;

@@ -43,26 +43,46 @@ impl Place {
     pub(super) fn run(&self, arguments: &[&str]) -> Done {
         let output = self.command(arguments).output().unwrap();
         let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
-        Done { code: output.status.code().unwrap(), out: text(output.stdout), err: text(output.stderr) }
+        Done {
+            code: output.status.code().unwrap(),
+            out: text(output.stdout),
+            err: text(output.stderr),
+        }
     }
 
     /// Starts a server on a port of the system's choice, and waits until it says that it listens.
     pub(super) fn serve(&self, arguments: &[&str]) -> Server {
         let mut command = self.command(&["--listen", "127.0.0.1:0"]);
-        let mut child = command.args(arguments).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
+        let mut child = command
+            .args(arguments)
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
         let mut rest = BufReader::new(child.stdout.take().unwrap());
         let mut out = String::new();
         while !out.contains("listening on http://") {
-            assert_ne!(rest.read_line(&mut out).unwrap(), 0, "the server ended: {out}");
+            assert_ne!(
+                rest.read_line(&mut out).unwrap(),
+                0,
+                "the server ended: {out}"
+            );
         }
         Server { child, out, rest }
     }
 
     fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_turnpike"));
-        command.current_dir(self.0.path()).args(arguments).stdin(Stdio::null());
-        let ours = |name: &str| name.starts_with("TURNPIKE_") || name.ends_with("_API_KEY") || name == "DATABASE_URL";
-        std::env::vars_os().filter(|(name, _)| ours(&name.to_string_lossy())).for_each(|(name, _)| drop(command.env_remove(name)));
+        command
+            .current_dir(self.0.path())
+            .args(arguments)
+            .stdin(Stdio::null());
+        let ours = |name: &str| {
+            name.starts_with("TURNPIKE_") || name.ends_with("_API_KEY") || name == "DATABASE_URL"
+        };
+        for (name, _) in std::env::vars_os().filter(|(name, _)| ours(&name.to_string_lossy())) {
+            command.env_remove(name);
+        }
         command
     }
 }
@@ -70,7 +90,8 @@ impl Place {
 impl Done {
     #[track_caller]
     pub(super) fn json(&self) -> Value {
-        serde_json::from_str(&self.out).unwrap_or_else(|_| panic!("exit code {}: {}{}", self.code, self.out, self.err))
+        serde_json::from_str(&self.out)
+            .unwrap_or_else(|_| panic!("exit code {}: {}{}", self.code, self.out, self.err))
     }
 }
 
@@ -95,7 +116,10 @@ impl Server {
 
     /// Asks the server to stop and waits for its exit code.
     pub(super) fn stop(mut self) -> i32 {
-        let stopped = Command::new("kill").args(["-TERM", &self.child.id().to_string()]).status().unwrap();
+        let stopped = Command::new("kill")
+            .args(["-TERM", &self.child.id().to_string()])
+            .status()
+            .unwrap();
         assert!(stopped.success());
         let mut after = String::new();
         self.rest.read_to_string(&mut after).unwrap();
@@ -112,7 +136,11 @@ impl Drop for Server {
 
 /// Posts JSON as curl would, and returns status and body.
 pub(super) fn post(url: &str, key: &str, body: &str) -> (u16, String) {
-    let (address, path) = url.strip_prefix("http://").unwrap().split_once('/').unwrap();
+    let (address, path) = url
+        .strip_prefix("http://")
+        .unwrap()
+        .split_once('/')
+        .unwrap();
     let mut stream = TcpStream::connect(address).unwrap();
     let length = body.len();
     write!(
@@ -123,7 +151,10 @@ pub(super) fn post(url: &str, key: &str, body: &str) -> (u16, String) {
     let mut answer = String::new();
     stream.read_to_string(&mut answer).unwrap();
     let (head, body) = answer.split_once("\r\n\r\n").unwrap();
-    (head.split(' ').nth(1).unwrap().parse().unwrap(), body.to_owned())
+    (
+        head.split(' ').nth(1).unwrap().parse().unwrap(),
+        body.to_owned(),
+    )
 }
 
 /// Whether something comes true within a few seconds.

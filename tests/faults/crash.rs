@@ -62,8 +62,7 @@ async fn load_until_killed(process: &mut Process, key: &str) -> Vec<String> {
     for client in clients {
         client.await.unwrap();
     }
-    let complete = complete.lock().clone();
-    complete
+    std::mem::take(&mut *complete.lock())
 }
 
 /// One call; its id when its answer was seen complete. `None` once the server is gone.

@@ -234,7 +234,7 @@ async fn read_request(socket: &mut TcpStream) -> Option<Seen> {
                 return Some(Seen { path, head, body });
             }
         }
-        let mut piece = [0; 16 << 10];
+        let mut piece = vec![0; 16 << 10];
         match socket.read(&mut piece).await {
             Ok(0) | Err(_) => return None,
             Ok(count) => bytes.extend_from_slice(&piece[..count]),
