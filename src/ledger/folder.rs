@@ -7,7 +7,7 @@ use std::fs::{File, OpenOptions, TryLockError};
 use std::io;
 use std::path::{Path, PathBuf};
 
-const LOCK: &str = "turnpike.lock";
+const LOCK: &str = "ledger.lock";
 const REPLICA: &str = "replica";
 
 /// The folder, locked until this is dropped.
