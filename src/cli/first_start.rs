@@ -1,6 +1,6 @@
 //! The first start of an installation: a data directory, an admin, some credit and a key.
 
-use std::fs::{DirBuilder, File, TryLockError};
+use std::fs::DirBuilder;
 use std::os::unix::fs::DirBuilderExt as _;
 use std::path::Path;
 
@@ -24,26 +24,18 @@ pub(super) struct Admin {
     pub(super) key: ApiKey,
 }
 
-/// Makes the data directory and claims it, for as long as the answer lives: two servers must not share a spool.
-pub(super) fn claim(directory: &Path) -> Result<File, Failure> {
-    let failed = |error: &dyn ToString| {
-        Failure::Other(format!(
-            "cannot use the data directory {}: {}",
-            directory.display(),
-            error.to_string()
-        ))
-    };
-    DirBuilder::new()
+/// Makes the data directory, which nobody else may enter.
+pub(super) fn make(directory: &Path) -> Result<(), Failure> {
+    let made = DirBuilder::new()
         .recursive(true)
         .mode(0o700)
-        .create(directory)
-        .map_err(|error| failed(&error))?;
-    let lock = File::create(directory.join("turnpike.lock")).map_err(|error| failed(&error))?;
-    match lock.try_lock() {
-        Ok(()) => Ok(lock),
-        Err(TryLockError::WouldBlock) => Err(failed(&"another server uses it")),
-        Err(TryLockError::Error(error)) => Err(failed(&error)),
-    }
+        .create(directory);
+    made.map_err(|error| {
+        let directory = directory.display();
+        Failure::Other(format!(
+            "cannot make the data directory {directory}: {error}"
+        ))
+    })
 }
 
 /// Makes the admin of an installation that has none. `None` when there is one: its keys are not ours to show.

@@ -27,13 +27,14 @@ pub(super) async fn serve(Setup { config, catalog }: Setup) -> Result<(), Failur
     let mut signals = Signals::take().map_err(Failure::other)?;
     // The address first: a second server must not touch the data of the one that has it.
     let listener = Listener::bind(config.listen).map_err(Failure::other)?;
-    let _claim = first_start::claim(&config.data_dir)?;
+    first_start::make(&config.data_dir)?;
     let database = Database::from(&config);
     let store = setup::open(&database).await?;
-    let admin = first_start::admin(&store).await.map_err(Failure::other)?;
-    let app = App::build(&config, store, catalog.clone())
+    let app = App::build(&config, store.clone(), catalog.clone())
         .await
         .map_err(Failure::other)?;
+    // The last thing that can fail, so that no key is made that nobody gets to see.
+    let admin = first_start::admin(&store).await.map_err(Failure::other)?;
     greet(
         &config,
         &database,
