@@ -71,6 +71,11 @@ pub(super) fn read<'a, T: Shape<'a>, D: Deserializer<'a>>(deserializer: D) -> Re
     deserializer.deserialize_any(ShapeVisitor(PhantomData))
 }
 
+/// The shape that `value` has; `None` when there is no value.
+pub(super) fn shape_of<'a, T: Shape<'a> + Deserialize<'a>>(value: Given<'a>) -> Option<T> {
+    serde_json::from_str(value?.get()).ok()
+}
+
 /// Whether `value` is written as a string.
 pub(super) fn is_text(value: &RawValue) -> bool {
     value.get().starts_with('"')

@@ -10,7 +10,7 @@ use crate::domain::event::{About, Choice, Finish, FinishReason, Message, Reply};
 use crate::domain::json::Raw;
 use crate::domain::usage::Tokens;
 use crate::wire::quirks::Quirks;
-use crate::wire::shape::{Given, List, count, shape, text, word};
+use crate::wire::shape::{Given, List, count, shape, shape_of, text, word};
 use crate::wire::{DecodeError, Fault, fault, finish};
 
 shape! {
@@ -18,8 +18,9 @@ shape! {
     AnswerShape {
         id = "id": Given<'a>,
         choices = "choices": Option<List<ChoiceShape<'a>>>,
-        usage = "usage": UsageShape<'a>,
-        x_groq = "x_groq": GroqShape<'a>,
+        // Read only where there is one, which most chunks of a stream do not have.
+        usage = "usage": Given<'a>,
+        x_groq = "x_groq": Given<'a>,
         system_fingerprint = "system_fingerprint": Given<'a>,
         service_tier = "service_tier": Given<'a>,
         error = "error": Given<'a>,
@@ -84,7 +85,7 @@ pub(super) fn malformed(error: &serde_json::Error) -> DecodeError {
 impl AnswerShape<'_> {
     /// The error that an answer reports instead of, or after, a result.
     pub(super) fn fault(&self, json: &str) -> Option<Fault> {
-        let silent = self.choices.is_none() && self.usage.is_empty();
+        let silent = self.choices.is_none() && self.usage.is_none();
         if self.error.is_some() || self.base_resp.is_some() || silent {
             fault::reported(json)
         } else {
@@ -94,10 +95,11 @@ impl AnswerShape<'_> {
 
     /// The counts, wherever they stand.
     pub(super) fn tokens(&self, quirks: &Quirks) -> Option<Tokens> {
-        let apart = quirks.reasoning_apart;
+        let tokens = |usage: &UsageShape<'_>| usage.tokens(quirks.reasoning_apart);
+        let groqs = || tokens(&shape_of::<GroqShape<'_>>(self.x_groq)?.usage);
         self.usage
-            .tokens(apart)
-            .or_else(|| self.x_groq.usage.tokens(apart))
+            .and_then(|usage| tokens(&shape_of(Some(usage))?))
+            .or_else(groqs)
     }
 
     /// What is said of the answer as a whole.
@@ -180,7 +182,7 @@ fn choice(
         logprobs: shape.logprobs(buffer),
         ..Choice::default()
     };
-    if let Some(said) = shape.message.as_ref().or(shape.delta.as_ref()) {
+    if let Some(said) = shape_of::<MessageShape<'_>>(shape.message.or(shape.delta)) {
         let (mut calls, seed) = (
             Calls::default(),
             Seed {

@@ -17,6 +17,7 @@ mod encode;
 mod messages;
 mod piece;
 mod reasoning;
+mod repeat;
 mod stream;
 #[cfg(test)]
 mod tests;

@@ -8,11 +8,12 @@ use crate::domain::json::{JsonText, Raw};
 use crate::wire::shape::{Given, List, array, is_text, object, shape, text, word};
 
 shape! {
-    /// A choice: `message` in a whole answer, `delta` in a streamed one, `text` in a text completion.
+    /// A choice: `message` in a whole answer, `delta` in a streamed one, `text` in a text completion. Each message is
+    /// a [`MessageShape`], read once it is known which one counts.
     ChoiceShape {
         index = "index": Given<'a>,
-        delta = "delta": Option<MessageShape<'a>>,
-        message = "message": Option<MessageShape<'a>>,
+        delta = "delta": Given<'a>,
+        message = "message": Given<'a>,
         text = "text": Given<'a>,
         reasoning = "reasoning": Given<'a>,
         finish_reason = "finish_reason": Given<'a>,

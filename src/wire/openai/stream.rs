@@ -7,13 +7,14 @@ use bytes::Bytes;
 use super::calls::{Calls, Seed};
 use super::citations;
 use super::decode::{AnswerShape, malformed, utf8};
-use super::piece::ChoiceShape;
+use super::piece::{ChoiceShape, MessageShape};
 use super::reasoning;
+use super::repeat::Repeat;
 use crate::domain::call::Call;
 use crate::domain::event::{About, Choice, Event};
 use crate::domain::json::Raw;
 use crate::wire::quirks::Quirks;
-use crate::wire::shape::{Given, List, array, word};
+use crate::wire::shape::{Given, List, array, shape_of, word};
 use crate::wire::{DecodeError, Fault, Frame, StreamDecoder, fault};
 
 /// Remembers of the chunks so far what the next ones depend on.
@@ -28,6 +29,8 @@ pub(super) struct ChunkDecoder {
     /// The sources as last listed; Perplexity repeats them in every chunk.
     sources: [Option<Raw>; 2],
     done: bool,
+    /// The last chunk that held only a text, to recognise its like.
+    repeat: Option<Repeat>,
 }
 
 /// How far one choice has come.
@@ -51,6 +54,7 @@ impl ChunkDecoder {
             choices: Vec::new(),
             sources: [None, None],
             done: false,
+            repeat: None,
         }
     }
 }
@@ -68,7 +72,7 @@ impl StreamDecoder for ChunkDecoder {
         match frame.event.as_deref() {
             Some("error") => Err(DecodeError::Upstream(fault::of_event(utf8(data)?))),
             Some("ping" | "keepalive" | "heartbeat") => Ok(()),
-            _ => self.chunk(&frame.data, utf8(data)?, events),
+            _ => self.any_chunk(&frame.data, events),
         }
     }
 
@@ -85,6 +89,18 @@ impl StreamDecoder for ChunkDecoder {
 }
 
 impl ChunkDecoder {
+    /// A chunk, parsed only if it is not like the one before.
+    fn any_chunk(&mut self, buffer: &Bytes, events: &mut Vec<Event>) -> Result<(), DecodeError> {
+        if let Some(choice) = self.repeat.as_ref().and_then(|repeat| repeat.read(buffer)) {
+            events.push(choice.into());
+            return Ok(());
+        }
+        let known = events.len();
+        self.chunk(buffer, utf8(buffer)?, events)?;
+        self.repeat = Repeat::learn(buffer, &events[known..]);
+        Ok(())
+    }
+
     fn chunk(
         &mut self,
         buffer: &Bytes,
@@ -108,7 +124,7 @@ impl ChunkDecoder {
 
     /// An error in place of a chunk, or beside its choices.
     fn fault(&self, chunk: &AnswerShape<'_>, json: &str) -> Option<Fault> {
-        let bare = chunk.choices.is_none() && chunk.usage.is_empty() && chunk.id.is_none();
+        let bare = chunk.choices.is_none() && chunk.usage.is_none() && chunk.id.is_none();
         chunk
             .fault(json)
             .or_else(|| if bare { fault::unlabelled(json) } else { None })
@@ -193,12 +209,10 @@ impl Progress {
             logprobs: shape.logprobs(buffer),
             ..Choice::default()
         };
-        if let Some(said) = shape
-            .delta
-            .as_ref()
-            .or(shape.message.as_ref().filter(|_| !self.in_deltas))
-        {
+        let said = shape.delta.or(shape.message.filter(|_| !self.in_deltas));
+        if let Some(said) = shape_of::<MessageShape<'_>>(said) {
             choice.message = said.read(buffer);
+            choice.message.content = choice.message.content.filter(|text| !text.is_empty());
             choice.message.tool_calls = said
                 .calls()
                 .iter()

@@ -661,6 +661,55 @@ mod streams {
     }
 
     #[test]
+    fn like_chunks_are_read_alike() {
+        let pieces = ["a", "b\\n", "\\u00e9", "c\",\"x\":\"", "", "d"];
+        let both: Vec<String> = pieces
+            .iter()
+            .map(|piece| format!(r#""delta":{{"content":"{piece}","reasoning":""}}"#))
+            .collect();
+        check(
+            &both.iter().map(String::as_str).collect::<Vec<_>>(),
+            &["a", "b\n", "é", "c", "d"].map(|text| json!({"content": text})),
+        );
+        check(
+            &[
+                r#""delta":{"content":"","reasoning_content":"a","reasoning":"z"}"#,
+                r#""delta":{"content":"","reasoning_content":"b","reasoning":"z"}"#,
+                r#""delta":{"content":"","reasoning_content":"","reasoning":"z"}"#,
+                r#""delta":{"content":"c"}"#,
+                r#""delta":{"content":null}"#,
+                r#""delta":{"content":"d"},"finish_reason":"stop""#,
+            ],
+            &[
+                json!({"reasoning": "a"}),
+                json!({"reasoning": "b"}),
+                json!({"reasoning": "z"}),
+                json!({"content": "c"}),
+                json!({"content": "d", "finish": "stop/stop"}),
+            ],
+        );
+        for broken in ["a\nb", "\\q", "a\" \"b", "\\"] {
+            let stream = chunks(&[
+                r#""delta":{"content":"a"}"#,
+                &format!(r#""delta":{{"content":"{broken}"}}"#),
+            ]);
+            let frames = stream
+                .split("\n\n")
+                .map(|frame| frame.trim_start_matches("data: "))
+                .take(2);
+            let mut decoder = OpenAi.decoder(&call(Form::Chat, "{}"), &target(Quirks::default()));
+            let read: Vec<bool> = frames
+                .map(|data| Frame {
+                    event: None,
+                    data: Bytes::copy_from_slice(data.as_bytes()),
+                })
+                .map(|frame| decoder.frame(&frame, &mut Vec::new()).is_ok())
+                .collect();
+            assert_eq!(read, [true, false], "{broken:?}");
+        }
+    }
+
+    #[test]
     fn calls_in_fragments() {
         check(
             &[

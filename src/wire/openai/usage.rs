@@ -47,19 +47,6 @@ shape! {
 }
 
 impl UsageShape<'_> {
-    /// Whether nothing was counted.
-    pub(super) fn is_empty(&self) -> bool {
-        [
-            self.prompt,
-            self.input,
-            self.completion,
-            self.output,
-            self.total,
-        ]
-        .iter()
-        .all(Option::is_none)
-    }
-
     /// The counts; `None` when the object holds none. `reasoning_apart` as in [`Quirks`].
     ///
     /// [`Quirks`]: crate::wire::quirks::Quirks
