@@ -7,9 +7,11 @@ use axum::extract::FromRef;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::auth::Auth;
+use crate::auth::{Auth, People};
 use crate::catalog::Catalog;
+use crate::clock::now_ms;
 use crate::config::Config;
+use crate::console::visit::Site;
 use crate::edge::extract::BodyLimit;
 use crate::edge::manage::models::Listing;
 use crate::edge::skins::KeepAlive;
@@ -23,6 +25,10 @@ use crate::transport::{Transport, TransportError};
 pub struct App {
     /// Who calls.
     pub auth: Auth,
+    /// People, and who of them is signed in.
+    pub people: People,
+    /// How browsers reach this server.
+    pub site: Site,
     /// What can be served.
     pub catalog: Catalog,
     /// What can be served, ready to be shown.
@@ -57,6 +63,9 @@ pub enum StartError {
     /// The ledger could not be opened.
     #[error(transparent)]
     Ledger(#[from] crate::ledger::OpenError),
+    /// The secret that signs sessions could not be read.
+    #[error(transparent)]
+    People(#[from] StoreError),
 }
 
 /// Why the server cannot take requests now.
@@ -81,6 +90,7 @@ impl App {
         let ledger =
             Ledger::start(store.clone(), LedgerSettings::from(config), &background).await?;
         let auth = Auth::start(store.clone(), &background, stop.clone());
+        let people = People::start(store.clone(), config.people.sign_up, now_ms()).await?;
         let transport = Transport::new()?;
         let gateway = Gateway::new(
             catalog.clone(),
@@ -91,6 +101,8 @@ impl App {
         );
         Ok(App {
             auth,
+            people,
+            site: Site::from(config),
             listing: Listing::new(catalog.clone()),
             catalog,
             gateway,

@@ -10,8 +10,10 @@ pub mod clock;
 pub mod config;
 pub mod telemetry;
 
+pub mod console;
 pub mod edge;
 pub mod gateway;
+pub mod oauth;
 
 pub mod auth;
 pub mod plan;

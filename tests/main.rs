@@ -12,6 +12,7 @@ mod cli;
 mod faults;
 mod layering;
 mod ledger;
+mod people;
 mod store;
 mod support;
 mod wires;

@@ -1,9 +1,14 @@
-//! Who calls: bearer keys and the principals they stand for.
+//! Who calls: bearer keys and the principals they stand for; people, their passwords and sessions.
 //!
 //! Knows the store and its change numbers; knows no HTTP, no money beyond the limit it passes on.
 
 mod api_key;
+mod password;
+mod people;
 mod principal;
+mod session;
 
 pub use api_key::ApiKey;
+pub use password::{LONGEST, PasswordError, SHORTEST};
+pub use people::{People, PeopleError, SignUp, SignedIn, checked_address};
 pub use principal::{Auth, AuthError};

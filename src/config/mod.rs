@@ -12,6 +12,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use crate::auth::SignUp;
 use crate::catalog::snapshot::Timeouts;
 use crate::domain::money::Nanos;
 use crate::domain::secret::Secret;
@@ -19,7 +20,7 @@ use crate::domain::secret::Secret;
 pub use problem::{Problem, Problems};
 use raw::RawConfig;
 pub use raw::Sources;
-use setting::Size;
+use setting::{Proxies, Size};
 
 /// Everything an operator can decide, checked.
 #[derive(Clone, Debug)]
@@ -42,6 +43,8 @@ pub struct Config {
     pub http: HttpConfig,
     /// How long to wait for a provider that says nothing else of itself.
     pub timeouts: Timeouts,
+    /// Accounts of people.
+    pub people: PeopleConfig,
     /// Holds, leases and settlement.
     pub ledger: LedgerConfig,
     /// Limits on models that cost nothing.
@@ -116,6 +119,15 @@ pub struct HttpConfig {
     pub drain_timeout: Duration,
     /// The longest silence of a stream before a comment is sent to keep it open.
     pub keep_alive: Duration,
+    /// How many proxies stand in front, each adding the address it was called from to `X-Forwarded-For`.
+    pub proxies: usize,
+}
+
+/// Accounts of people.
+#[derive(Clone, Debug)]
+pub struct PeopleConfig {
+    /// Who may make an account.
+    pub sign_up: SignUp,
 }
 
 /// Holds, leases and settlement.
@@ -180,6 +192,9 @@ impl Config {
             },
             http: HttpConfig::convert(raw),
             timeouts: convert_timeouts(raw),
+            people: PeopleConfig {
+                sign_up: raw.value("people.sign_up", SignUp::Closed),
+            },
             ledger: LedgerConfig::convert(raw),
             free_models: FreeModelConfig::convert(raw),
             providers: convert_providers(raw),
@@ -231,6 +246,7 @@ impl HttpConfig {
             max_connections: raw.value("http.max_connections", 20_000),
             drain_timeout: raw.value("http.drain_timeout", Duration::from_secs(30)),
             keep_alive: raw.value("http.keep_alive", Duration::from_secs(10)),
+            proxies: raw.value("http.proxies", Proxies(0)).0,
         }
     }
 }

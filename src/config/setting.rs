@@ -8,6 +8,7 @@ use http::Uri;
 use tracing_subscriber::EnvFilter;
 
 use super::{LogFilter, LogFormat, PublicUrl};
+use crate::auth::SignUp;
 use crate::domain::money::Nanos;
 use crate::domain::secret::Secret;
 
@@ -191,6 +192,37 @@ impl Setting for LogFormat {
                 "expected \"auto\", \"pretty\" or \"json\", found {text:?}"
             )),
         }
+    }
+}
+
+impl Setting for SignUp {
+    fn from_text(text: &str) -> Result<Self, String> {
+        match text {
+            "open" => Ok(SignUp::Open),
+            "invitation" => Ok(SignUp::Invitation),
+            "closed" => Ok(SignUp::Closed),
+            _ => Err(format!(
+                "expected \"open\", \"invitation\" or \"closed\", found {text:?}"
+            )),
+        }
+    }
+}
+
+/// A number of proxies, which may be none.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Proxies(pub(super) usize);
+
+impl Setting for Proxies {
+    fn from_text(text: &str) -> Result<Self, String> {
+        text.parse()
+            .ok()
+            .filter(|number| *number <= 10)
+            .map(Proxies)
+            .ok_or_else(|| format!("expected a whole number from 0 to 10, found {text:?}"))
+    }
+
+    fn from_number(number: i64) -> Result<Self, String> {
+        Proxies::from_text(&number.to_string())
     }
 }
 

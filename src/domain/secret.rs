@@ -12,6 +12,11 @@ impl Secret {
         Secret(text.trim().to_owned())
     }
 
+    /// Wraps a credential that may begin or end with white space, such as a password.
+    pub fn verbatim(text: &str) -> Self {
+        Secret(text.to_owned())
+    }
+
     /// The credential itself, for a request header or a signature and nothing else.
     pub fn expose(&self) -> &str {
         &self.0

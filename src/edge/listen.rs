@@ -9,6 +9,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
+use axum::extract::ConnectInfo;
+use http::Request;
+use hyper::body::Incoming;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto::Builder;
 use hyper_util::service::TowerToHyperService;
@@ -17,6 +20,7 @@ use tokio::sync::Semaphore;
 use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
+use tower::ServiceExt as _;
 
 /// Connections the system completes while the server is busy accepting others.
 const BACKLOG: u32 = 4_096;
@@ -154,7 +158,18 @@ impl Server {
         if !spoke {
             return;
         }
-        let service = TowerToHyperService::new(self.router.clone());
+        let peer = stream.peer_addr().ok().map(ConnectInfo);
+        let router = self
+            .router
+            .clone()
+            .map_request(move |mut request: Request<Incoming>| {
+                // Whom tries to sign in are counted for.
+                if let Some(peer) = peer {
+                    request.extensions_mut().insert(peer);
+                }
+                request
+            });
+        let service = TowerToHyperService::new(router);
         let mut connection = pin!(self.builder.serve_connection(TokioIo::new(stream), service));
         let ended = tokio::select! {
             ended = connection.as_mut() => Some(ended),

@@ -6,5 +6,6 @@ pub mod layers;
 pub mod listen;
 pub mod manage;
 pub mod router;
+pub mod routes;
 pub mod skins;
 pub mod sse;

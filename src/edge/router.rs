@@ -2,57 +2,88 @@
 
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
-use axum::response::IntoResponse;
-use axum::routing::{get, post};
+use axum::middleware::from_fn_with_state;
+use axum::response::{IntoResponse, Response};
 use http::{Method, StatusCode, Uri};
 
 use super::error::ApiError;
 use super::layers;
 use super::manage::{credits, generation, key, keys, models, providers};
+use super::routes::{Route, Routes};
 use super::skins::{chat, completions};
 use crate::app::App;
+use crate::console::refusal::Refusal;
+use crate::console::{self, assets, visit};
+use crate::oauth::{consent, exchange};
 
 /// The server's routes, with their layers.
 pub fn router(app: App) -> Router {
-    let api = api();
-    Router::new()
-        .nest("/api/v1", api.clone())
-        // OpenAI SDKs that only know a host append `/v1`.
-        .nest("/v1", api)
-        .route("/healthz", get(healthz))
-        .route("/readyz", get(readyz))
+    let visits = from_fn_with_state((app.people.clone(), app.site.clone()), visit::layer);
+    let (router, _) = routes(|pages| pages.layer(visits));
+    router
         .fallback(unknown_route)
         .method_not_allowed_fallback(wrong_method)
         .layer(layers::catch_panics())
-        .layer(layers::cors())
         // Bodies are bounded where they are read, so that the refusal is JSON.
         .layer(DefaultBodyLimit::disable())
         .with_state(app)
 }
 
-fn api() -> Router<App> {
-    Router::new()
-        .route("/chat/completions", post(chat::chat))
-        .route("/completions", post(completions::completions))
-        .route("/models", get(models::list))
-        .route("/models/count", get(models::count))
-        .route("/models/user", get(models::list_for_user))
-        .route("/models/{author}/{slug}/endpoints", get(models::endpoints))
-        .route("/model/{author}/{slug}", get(models::one))
-        .route("/parameters/{author}/{slug}", get(models::parameters))
-        .route("/embeddings/models", get(models::list_embeddings))
-        .route("/endpoints/zdr", get(providers::zdr))
-        .route("/providers", get(providers::list))
-        .route("/key", get(key::show))
+/// Every route there is, for the test that says who may use which.
+pub fn list() -> Vec<Route> {
+    routes(|pages| pages).1
+}
+
+fn routes(visits: impl FnOnce(Router<App>) -> Router<App>) -> (Router<App>, Vec<Route>) {
+    Routes::default()
+        .nest("/api/v1", api())
+        // OpenAI SDKs that only know a host append `/v1`.
+        .nest("/v1", api())
+        .merge(pages().around(visits))
+        .get("/assets/{file}", assets::serve)
+        .get("/healthz", healthz)
+        .get("/readyz", readyz)
+        .finish()
+}
+
+/// What programs use, from any origin.
+fn api() -> Routes<App> {
+    Routes::default()
+        .post("/chat/completions", chat::chat)
+        .post("/completions", completions::completions)
+        .get("/models", models::list)
+        .get("/models/count", models::count)
+        .get("/models/user", models::list_for_user)
+        .get("/models/{author}/{slug}/endpoints", models::endpoints)
+        .get("/model/{author}/{slug}", models::one)
+        .get("/parameters/{author}/{slug}", models::parameters)
+        .get("/embeddings/models", models::list_embeddings)
+        .get("/endpoints/zdr", providers::zdr)
+        .get("/providers", providers::list)
+        .get("/key", key::show)
         // What clients of the first years ask for.
-        .route("/auth/key", get(key::show))
-        .route("/keys", get(keys::list).post(keys::create))
-        .route(
-            "/keys/{hash}",
-            get(keys::show).patch(keys::change).delete(keys::delete),
-        )
-        .route("/credits", get(credits::show))
-        .route("/generation", get(generation::show))
+        .get("/auth/key", key::show)
+        .post("/auth/keys", exchange::exchange)
+        .post("/auth/keys/code", exchange::create_code)
+        .get("/keys", keys::list)
+        .post("/keys", keys::create)
+        .get("/keys/{hash}", keys::show)
+        .patch("/keys/{hash}", keys::change)
+        .delete("/keys/{hash}", keys::delete)
+        .get("/credits", credits::show)
+        .get("/generation", generation::show)
+        .around(|api| {
+            api.fallback(unknown_route)
+                .method_not_allowed_fallback(wrong_method)
+                .layer(layers::cors())
+        })
+}
+
+/// What people use, in a browser.
+fn pages() -> Routes<App> {
+    console::pages()
+        .get("/auth", consent::ask)
+        .post("/auth", consent::decide)
 }
 
 /// The process is alive.
@@ -70,8 +101,14 @@ async fn readyz(
     Ok(axum::Json(serde_json::json!({ "status": "ready" })))
 }
 
-async fn unknown_route(method: Method, uri: Uri) -> ApiError {
-    ApiError::not_found(format!("No route {method} {}", uri.path()))
+async fn unknown_route(method: Method, uri: Uri) -> Response {
+    let for_programs = ["/api", "/v1"]
+        .iter()
+        .any(|prefix| uri.path().starts_with(prefix));
+    if for_programs {
+        return ApiError::not_found(format!("No route {method} {}", uri.path())).into_response();
+    }
+    Refusal::NotFound.into_response()
 }
 
 async fn wrong_method(method: Method, uri: Uri) -> ApiError {

@@ -13,7 +13,15 @@ use crate::domain::money::Nanos;
 use crate::domain::principal::{LimitReset, Principal};
 
 /// Locks the one counter of changes and takes the next number; see the migration for why.
-const NEXT_CHANGE: &str = "UPDATE key_changes SET last = last + 1 WHERE id = 1 RETURNING last";
+pub(super) const NEXT_CHANGE: &str =
+    "UPDATE key_changes SET last = last + 1 WHERE id = 1 RETURNING last";
+
+/// Stores a key: hash, account, name, label, management, limit, reset, whether runs on own keys count, creator, now,
+/// expiry, change number.
+pub(super) const INSERT_KEY: &str =
+    "INSERT INTO keys (hash, account, name, label, management, disabled, limit_nanos, limit_reset,
+        include_byok_in_limit, creator, created_at, expires_at, change_number)
+    VALUES ($1, $2, $3, $4, $5, FALSE, $6, $7, $8, $9, $10, $11, $12)";
 
 /// The columns of a [`KeyRow`], by name: a statement prepared with `*` fails once a newer replica adds a column.
 macro_rules! key_columns {
@@ -148,12 +156,9 @@ impl KeyUsage {
 impl Store {
     /// Stores a key. Fails when the same key exists or its account does not.
     pub async fn create_key(&self, key: &NewKey, now: i64) -> Result<(), StoreError> {
-        const SQL: &str = "INSERT INTO keys (hash, account, name, label, management, disabled, limit_nanos, limit_reset,
-                include_byok_in_limit, creator, created_at, expires_at, change_number)
-            VALUES ($1, $2, $3, $4, $5, FALSE, $6, $7, $8, $9, $10, $11, $12)";
         write!(self, tx => {
             let change: i64 = sqlx::query_scalar(NEXT_CHANGE).fetch_one(&mut *tx).await?;
-            sqlx::query(SQL)
+            sqlx::query(INSERT_KEY)
                 .bind(key.hash.as_bytes().as_slice())
                 .bind(key.account.as_str())
                 .bind(&key.name)

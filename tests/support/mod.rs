@@ -1,6 +1,7 @@
 //! What the tests stand on: a real server on a free port, databases of both engines, upstreams that
 //! misbehave on command, and a plain HTTP client.
 
+pub(crate) mod browser;
 pub(crate) mod client;
 pub(crate) mod db;
 pub(crate) mod money;

@@ -8,18 +8,23 @@ use serde_json::Value;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use turnpike::app::App;
-use turnpike::auth::ApiKey;
+use turnpike::auth::{ApiKey, People};
 use turnpike::catalog::{Catalog, CatalogSource, Environment};
 use turnpike::config::{Config, Sources};
 use turnpike::domain::ids::{AccountId, KeyHash, random_text};
 use turnpike::domain::money::Nanos;
 use turnpike::domain::principal::LimitReset;
+use turnpike::domain::secret::Secret;
 use turnpike::edge::listen::{Limits, Listener};
 use turnpike::edge::router::router;
-use turnpike::store::{NewKey, Store};
+use turnpike::store::{Account, NewKey, Store};
 
+use super::browser::Browser;
 use super::client::Http;
 use super::db::TestDb;
+
+/// The password of everybody in the tests.
+pub(crate) const PASSWORD: &str = "correct horse battery";
 
 /// A running server.
 pub(crate) struct Server {
@@ -131,6 +136,25 @@ impl Server {
                 status => panic!("{status}: {}", answer.text()),
             }
         }
+    }
+
+    /// An account with this address, the tests' password and $10; answers a browser that is signed in.
+    pub(crate) async fn person(&self, email: &str, admin: bool) -> (Account, Browser) {
+        let account = self.store.create_account(email, admin, 1).await.unwrap();
+        let amount = Nanos::from_dollars(10);
+        let grant = self.store.grant(&account.id, amount, email, 1);
+        assert!(grant.await.unwrap());
+        let password = Secret::new(PASSWORD);
+        let set = self.app.people.set_password(&account.id, &password);
+        set.await.unwrap();
+        let browser = Browser::new(&self.base);
+        browser.sign_in(email, PASSWORD).await;
+        (account, browser)
+    }
+
+    /// People as the server knows them.
+    pub(crate) fn people(&self) -> &People {
+        &self.app.people
     }
 
     /// Stops as a SIGTERM does: drains, settles, closes.

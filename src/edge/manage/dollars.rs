@@ -8,7 +8,7 @@ use crate::domain::money::{MoneyError, Nanos};
 
 /// A cap that a client asks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Dollars(pub(super) Nanos);
+pub(crate) struct Dollars(pub(crate) Nanos);
 
 impl<'de> Deserialize<'de> for Dollars {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {

@@ -1,12 +1,12 @@
 //! The resources around inference: one file each.
 
 pub mod credits;
-mod dollars;
+pub(crate) mod dollars;
 pub mod generation;
 pub mod key;
 pub mod keys;
 pub mod models;
-mod moment;
+pub(crate) mod moment;
 pub mod providers;
 
 use axum::extract::{FromRequestParts, Query};
@@ -19,7 +19,7 @@ use super::error::ApiError;
 /// The envelope of what succeeded. Typed, since money that passed through a JSON tree would be a float.
 #[derive(Serialize)]
 pub struct Data<T> {
-    data: T,
+    pub(crate) data: T,
 }
 
 /// The query string; a wrong one is answered in JSON like any other fault of the client.

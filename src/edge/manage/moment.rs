@@ -6,11 +6,11 @@ use time::{OffsetDateTime, UtcOffset};
 
 /// Unix milliseconds, shown as `2026-08-22T10:00:00.000Z`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Moment(pub(super) i64);
+pub(crate) struct Moment(pub(crate) i64);
 
 impl Moment {
     /// Reads an instant. `None` when it is not RFC 3339, or not in UTC (contract 16.2).
-    pub(super) fn parse(text: &str) -> Option<Self> {
+    pub(crate) fn parse(text: &str) -> Option<Self> {
         let at = OffsetDateTime::parse(text, &Rfc3339).ok()?;
         let milliseconds = at.unix_timestamp_nanos() / 1_000_000;
         (at.offset() == UtcOffset::UTC).then(|| i64::try_from(milliseconds).ok().map(Moment))?

@@ -1,0 +1,5 @@
+//! People and their applications: accounts, sessions, consent, pages, and who may use which route.
+
+mod accounts;
+mod oauth;
+mod security;
