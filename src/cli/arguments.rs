@@ -105,6 +105,12 @@ pub(super) enum UsersCommand {
     Create(NewUser),
     /// List the accounts
     List,
+    /// Set an account's password to the line on standard input, and sign it out everywhere
+    Password(Whose),
+    /// Print a link with which an account's password can be set, once, within a day
+    Link(Whose),
+    /// Print a link with which somebody can make an account, once, within a week
+    Invite,
 }
 
 #[derive(Debug, Subcommand)]
@@ -125,7 +131,7 @@ pub(super) enum CatalogCommand {
 #[derive(Args, Debug)]
 pub(super) struct Whose {
     /// The account's e-mail address [default: the first admin's]
-    #[arg(long, value_name = "EMAIL")]
+    #[arg(long, visible_alias = "email", value_name = "EMAIL")]
     pub(super) account: Option<String>,
 }
 

@@ -12,6 +12,7 @@ mod health;
 mod keys;
 mod ledger;
 mod output;
+mod people;
 mod serve;
 mod setup;
 
@@ -72,6 +73,13 @@ fn command(arguments: Arguments) -> Result<(), Failure> {
                     accounts::create(user, &setup.open().await?, &out).await
                 }
                 UsersCommand::List => accounts::list(&setup.open().await?, &out).await,
+                UsersCommand::Password(whose) => {
+                    people::password(whose.account.as_deref(), &setup, &out).await
+                }
+                UsersCommand::Link(whose) => {
+                    people::link(whose.account.as_deref(), &setup, &out).await
+                }
+                UsersCommand::Invite => people::invite(&setup, &out).await,
             },
             Command::Ledger {
                 command: LedgerCommand::Verify,

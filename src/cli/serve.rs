@@ -13,6 +13,7 @@ use super::output::say;
 use super::setup::{self, Setup};
 use crate::app::App;
 use crate::catalog::{Catalog, Summary};
+use crate::clock::now_ms;
 use crate::config::Config;
 use crate::edge::listen::{Limits, Listener};
 use crate::edge::router::router;
@@ -42,6 +43,10 @@ pub(super) async fn serve(Setup { config, catalog }: Setup) -> Result<(), Failur
         &catalog,
         admin.as_ref(),
     )?;
+    if admin.is_some() {
+        say(way_in(&app, &config, listener.address()).await?)?;
+    }
+    say(format_args!("listening on http://{}", listener.address()))?;
 
     let stop = CancellationToken::new();
     let serving = listener.serve(router(app.clone()), limits(&config), stop.clone());
@@ -116,10 +121,7 @@ fn greet(
     catalog: &Catalog,
     admin: Option<&Admin>,
 ) -> Result<(), Failure> {
-    let origin = config.public_url.as_ref().map_or_else(
-        || format!("http://{}", reachable(address)),
-        |url| url.as_str().to_owned(),
-    );
+    let origin = origin(config, address);
     say(format_args!("Turnpike {}\n", env!("CARGO_PKG_VERSION")))?;
     say(format_args!("  base URL   {origin}/api/v1"))?;
     say(format_args!("  database   {}", setup::place(database)))?;
@@ -131,7 +133,29 @@ fn greet(
         Some(admin) => greet_admin(&origin, admin)?,
         None => say("\nAnother key: turnpike keys create --name NAME\n")?,
     }
-    say(format_args!("listening on http://{address}"))
+    Ok(())
+}
+
+/// The link with which the first admin sets a password: the account has none yet.
+async fn way_in(app: &App, config: &Config, address: SocketAddr) -> Result<String, Failure> {
+    let admin = app.store.first_admin().await.map_err(Failure::other)?;
+    let Some(admin) = admin else {
+        return Ok(String::new());
+    };
+    let link = app.people.password_link(&admin.id, now_ms()).await;
+    let secret = link.map_err(Failure::other)?;
+    let origin = origin(config, address);
+    Ok(format!(
+        "Set a password for the console, within a day (later: turnpike users link):\n\n  {origin}/password/{}\n",
+        secret.expose()
+    ))
+}
+
+fn origin(config: &Config, address: SocketAddr) -> String {
+    config.public_url.as_ref().map_or_else(
+        || format!("http://{}", reachable(address)),
+        |url| url.as_str().to_owned(),
+    )
 }
 
 fn greet_admin(origin: &str, Admin { email, credit, key }: &Admin) -> Result<(), Failure> {

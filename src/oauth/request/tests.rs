@@ -1,5 +1,8 @@
 use super::*;
 
+/// The name of the key, its cap, when that starts anew, and when the key ends.
+type Terms<'a> = (&'a str, Option<Nanos>, LimitReset, Option<i64>);
+
 const CHALLENGE: &str = "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM";
 
 fn callback(url: &str) -> Result<AuthRequest, RequestError> {
@@ -138,23 +141,21 @@ fn labels_limits_and_times_are_checked() {
         callback_url: Some("https://app.example"),
         ..Asked::default()
     };
-    let check =
-        |asked: Asked<'_>,
-         expect: Result<(&str, Option<Nanos>, LimitReset, Option<i64>), RequestError>| {
-            let found = AuthRequest::check(&asked, 1_000);
-            let found = found
-                .as_ref()
-                .map(|found| {
-                    (
-                        found.key_name.as_str(),
-                        found.limit,
-                        found.limit_reset,
-                        found.expires_at,
-                    )
-                })
-                .map_err(|error| *error);
-            assert_eq!(found, expect, "{asked:?}");
-        };
+    let check = |asked: Asked<'_>, expect: Result<Terms<'_>, RequestError>| {
+        let found = AuthRequest::check(&asked, 1_000);
+        let found = found
+            .as_ref()
+            .map(|found| {
+                (
+                    found.key_name.as_str(),
+                    found.limit,
+                    found.limit_reset,
+                    found.expires_at,
+                )
+            })
+            .map_err(|error| *error);
+        assert_eq!(found, expect, "{asked:?}");
+    };
     check(base(), Ok(("app.example", None, LimitReset::Never, None)));
     check(
         Asked {
