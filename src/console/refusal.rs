@@ -4,7 +4,7 @@ use axum::response::{Html, IntoResponse, Response};
 use http::StatusCode;
 use maud::html;
 
-use super::page;
+use super::{page, visit};
 use crate::store::StoreError;
 
 /// Why a page is not shown, or a form not taken.
@@ -74,6 +74,9 @@ impl IntoResponse for Refusal {
                 p { a.button href="/" { "Go to the start page" } }
             }
         };
-        (status, Html(page::bare(title, &body).into_string())).into_response()
+        let page = Html(page::bare(title, &body).into_string());
+        let mut response = (status, page).into_response();
+        visit::protect(response.headers_mut());
+        response
     }
 }

@@ -232,7 +232,8 @@ fn cookie<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
         .find_map(|(key, value)| (key == name && !value.is_empty()).then_some(value))
 }
 
-fn protect(headers: &mut HeaderMap) {
+/// What every page says of itself, unless its handler has said it already.
+pub(super) fn protect(headers: &mut HeaderMap) {
     let defaults = [
         (CONTENT_SECURITY_POLICY, POLICY),
         (X_FRAME_OPTIONS, "DENY"),

@@ -1,10 +1,11 @@
 //! Every route in one table.
 
 use axum::Router;
-use axum::extract::DefaultBodyLimit;
+use axum::extract::{DefaultBodyLimit, OriginalUri};
 use axum::middleware::from_fn_with_state;
 use axum::response::{IntoResponse, Response};
-use http::{Method, StatusCode, Uri};
+use http::header::ACCEPT;
+use http::{HeaderMap, Method, StatusCode};
 
 use super::error::ApiError;
 use super::layers;
@@ -101,17 +102,22 @@ async fn readyz(
     Ok(axum::Json(serde_json::json!({ "status": "ready" })))
 }
 
-async fn unknown_route(method: Method, uri: Uri) -> Response {
-    let for_programs = ["/api", "/v1"]
-        .iter()
-        .any(|prefix| uri.path().starts_with(prefix));
-    if for_programs {
-        return ApiError::not_found(format!("No route {method} {}", uri.path())).into_response();
+/// Programs are told in JSON, and people, whose browser asks for a page, in a page.
+async fn unknown_route(
+    method: Method,
+    OriginalUri(uri): OriginalUri,
+    headers: HeaderMap,
+) -> Response {
+    let accepted = headers
+        .get(ACCEPT)
+        .and_then(|accepted| accepted.to_str().ok());
+    if accepted.is_some_and(|accepted| accepted.contains("text/html")) {
+        return Refusal::NotFound.into_response();
     }
-    Refusal::NotFound.into_response()
+    ApiError::not_found(format!("No route {method} {}", uri.path())).into_response()
 }
 
-async fn wrong_method(method: Method, uri: Uri) -> ApiError {
+async fn wrong_method(method: Method, OriginalUri(uri): OriginalUri) -> ApiError {
     ApiError::new(
         StatusCode::METHOD_NOT_ALLOWED,
         format!("{method} is not allowed on {}", uri.path()),

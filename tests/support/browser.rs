@@ -53,7 +53,10 @@ impl Browser {
         headers: &[(&str, &str)],
     ) -> Answer {
         let cookies = self.cookie_header();
-        let mut all = vec![("content-type", "application/x-www-form-urlencoded")];
+        let mut all = vec![
+            ("accept", "text/html"),
+            ("content-type", "application/x-www-form-urlencoded"),
+        ];
         if !cookies.is_empty() {
             all.push((COOKIE.as_str(), &cookies));
         }
