@@ -145,7 +145,7 @@ pub struct LedgerConfig {
     pub spool_limit: usize,
 }
 
-/// Limits on models that cost nothing (contract 18.1).
+/// Limits on models that cost nothing (contract 18.1). Nothing enforces them yet.
 #[derive(Clone, Debug)]
 pub struct FreeModelConfig {
     /// Requests a minute, per account.

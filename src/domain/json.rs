@@ -345,7 +345,7 @@ fn check_depth(bytes: &[u8]) -> Result<(), JsonError> {
 }
 
 /// The index of the quote that ends the string beginning at `at`, or the end of the text.
-fn end_of_string(bytes: &[u8], mut at: usize) -> usize {
+pub fn end_of_string(bytes: &[u8], mut at: usize) -> usize {
     while let Some(found) = bytes.get(at..).and_then(|rest| memchr2(b'"', b'\\', rest)) {
         at += found;
         if bytes[at] == b'"' {

@@ -1,9 +1,8 @@
 //! About how many tokens a prompt has, from its bytes and without a tokenizer: the hot path's guess,
 //! good enough to size a hold and to rule out endpoints that are far too small.
 
-use memchr::memchr2;
-
 use crate::domain::call::Call;
+use crate::domain::json::end_of_string;
 
 /// Bytes of text that make one token. English prose has about four; the guess errs on the high
 /// side for it, since JSON's own punctuation is counted too.
@@ -56,17 +55,6 @@ fn is_base64(text: &[u8]) -> bool {
     probe
         .iter()
         .all(|byte| byte.is_ascii_alphanumeric() || b"+/=_-".contains(byte))
-}
-
-fn end_of_string(json: &[u8], mut at: usize) -> usize {
-    while let Some(found) = json.get(at..).and_then(|rest| memchr2(b'"', b'\\', rest)) {
-        at += found;
-        if json[at] == b'"' {
-            return at;
-        }
-        at += 2;
-    }
-    json.len()
 }
 
 #[cfg(test)]

@@ -92,11 +92,6 @@ impl EventStream {
         }
     }
 
-    /// Whether the next event is there already.
-    pub fn has_ready(&self) -> bool {
-        !self.events.is_empty()
-    }
-
     /// Puts back what was read to find the commit point.
     pub fn unread(&mut self, events: Vec<Event>) {
         for event in events.into_iter().rev() {
