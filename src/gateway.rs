@@ -94,7 +94,7 @@ impl Gateway {
 
     /// Starts a call's journey.
     pub fn serve(&self, who: Arc<Principal>, call: Call) -> Serving {
-        let run = Run::begin(who, call, now_ms());
+        let run = Run::begin(who, call, self.default_model.as_deref(), now_ms());
         let (mut client, begun) = client::pair();
         let head = run.head();
         if self.tasks.is_closed() {

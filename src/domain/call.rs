@@ -54,6 +54,16 @@ pub struct Origin {
 }
 
 impl Call {
+    /// The slugs to try, in order; the default model stands in only where the call names none at all.
+    pub fn slugs<'a>(&'a self, default_model: Option<&'a str>) -> Vec<&'a str> {
+        let default_model = default_model.filter(|_| self.models.is_empty());
+        let first = self.model.as_deref().or(default_model);
+        first
+            .into_iter()
+            .chain(self.models.iter().map(String::as_str))
+            .collect()
+    }
+
     /// Whether the request gives `parameter` a value.
     pub fn uses(&self, parameter: &str) -> bool {
         self.body.given(parameter).is_some()

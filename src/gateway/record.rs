@@ -23,6 +23,8 @@ pub(super) struct Run {
     pub(super) created_at: i64,
     pub(super) who: Arc<Principal>,
     pub(super) call: Call,
+    /// The slug that is asked for, the configured default one where the call names none.
+    requested: String,
     pub(super) attempts: Vec<Attempt>,
     pub(super) first_token_at: Option<Instant>,
     pub(super) cancelled: bool,
@@ -31,8 +33,15 @@ pub(super) struct Run {
 }
 
 impl Run {
-    pub(super) fn begin(who: Arc<Principal>, call: Call, now: i64) -> Self {
+    pub(super) fn begin(
+        who: Arc<Principal>,
+        call: Call,
+        default_model: Option<&str>,
+        now: i64,
+    ) -> Self {
+        let requested = call.slugs(default_model).first().copied();
         Run {
+            requested: requested.unwrap_or_default().to_owned(),
             id: GenerationId::new(now),
             created_at: now,
             who,
@@ -58,7 +67,7 @@ impl Run {
             id: self.id.clone(),
             created: self.created_at / 1_000,
             model: answered.map_or_else(
-                || self.requested().into(),
+                || self.requested.as_str().into(),
                 |candidate| candidate.model.id.clone(),
             ),
             provider: answered.map_or_else(String::new, |candidate| {
@@ -133,7 +142,7 @@ impl Run {
     pub(super) fn log_refusal(&self, refusal: &Refusal) {
         tracing::warn!(
             generation.id = %self.id,
-            model = self.requested(),
+            model = self.requested,
             attempts = self.attempts.len(),
             duration_ms = millis(self.started, Instant::now()),
             error = %refusal,
@@ -143,14 +152,6 @@ impl Run {
 
     fn finish(&self, meter: &Meter) -> Option<FinishReason> {
         meter.finish().map(|finish| finish.reason)
-    }
-
-    fn requested(&self) -> &str {
-        self.call
-            .model
-            .as_deref()
-            .or(self.call.models.first().map(String::as_str))
-            .unwrap_or_default()
     }
 
     fn served(&self, meter: &Meter) -> Option<Served> {
@@ -177,7 +178,7 @@ impl Run {
             account: self.who.account.clone(),
             key: self.who.key,
             served: None,
-            requested_model: self.requested().to_owned(),
+            requested_model: self.requested.clone(),
             api_type: "completions".to_owned(),
             streamed: self.call.stream,
             cancelled: self.cancelled,

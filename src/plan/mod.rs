@@ -164,15 +164,7 @@ pub fn plan(
     if names_web_plugin(call) {
         return Err(PlanError::NoWebSearch("plugins"));
     }
-    let first = call.model.as_deref().or(if call.models.is_empty() {
-        default_model
-    } else {
-        None
-    });
-    let slugs: Vec<&str> = first
-        .into_iter()
-        .chain(call.models.iter().map(String::as_str))
-        .collect();
+    let slugs = call.slugs(default_model);
     let requested = *slugs.first().ok_or(PlanError::NoModel)?;
     let mut entries: Vec<Entry> = Vec::with_capacity(slugs.len());
     for slug in &slugs {

@@ -188,3 +188,22 @@ async fn the_built_in_model_answers_without_any_provider() {
     }
     server.stop().await;
 }
+
+#[tokio::test]
+async fn a_call_that_names_no_model_is_recorded_under_the_one_it_was_given() {
+    let upstream = Upstream::start(|_| json_body(500, &json!({"error": {"message": "no"}}))).await;
+    let provider = upstream.provider("lab-a", "0", "0");
+    let server = Server::alone(&format!("default_model = \"acme/orca\"\n{provider}")).await;
+    let mut body = ask(false);
+    body.as_object_mut().unwrap().remove("model");
+    let answer = server.http.post("/api/v1/chat/completions", &body).await;
+    assert_eq!(
+        answer.status,
+        StatusCode::SERVICE_UNAVAILABLE,
+        "{}",
+        answer.text()
+    );
+    let id = answer.headers["x-generation-id"].to_str().unwrap();
+    assert_eq!(server.generation(id).await["model"], "acme/orca");
+    server.stop().await;
+}
