@@ -245,9 +245,7 @@ fn request(
     base_url: &str,
     encoded: Encoded,
 ) -> Result<Request<Full<Bytes>>, TransportError> {
-    let uri: Uri = format!("{}{}", base_url.trim_end_matches('/'), encoded.path)
-        .parse()
-        .map_err(|_| TransportError::Address(base_url.to_owned()))?;
+    let uri = address(provider, base_url, &encoded.path)?;
     let mut headers = encoded.headers;
     headers
         .entry(CONTENT_TYPE)
@@ -263,7 +261,7 @@ fn request(
         headers.insert(name.clone(), value.clone());
     }
     match &provider.auth {
-        Auth::None => {}
+        Auth::None | Auth::Query(..) => {}
         Auth::Bearer(key) => drop(headers.insert(
             AUTHORIZATION,
             secret_header(&format!("Bearer {}", key.expose()))?,
@@ -275,6 +273,20 @@ fn request(
         .map_err(|error| TransportError::Address(error.to_string()))?;
     *request.headers_mut() = headers;
     Ok(request)
+}
+
+/// The whole address. No error shows it, since a key may stand in its query.
+fn address(provider: &Provider, base_url: &str, path: &str) -> Result<Uri, TransportError> {
+    let mut address = format!("{}{path}", base_url.trim_end_matches('/'));
+    if let Auth::Query(name, key) = &provider.auth {
+        let pair = serde_urlencoded::to_string([(name, key.expose())])
+            .map_err(|_| TransportError::Address("the key cannot stand in an address".into()))?;
+        address.push(if path.contains('?') { '&' } else { '?' });
+        address.push_str(&pair);
+    }
+    address
+        .parse()
+        .map_err(|_| TransportError::Address(base_url.to_owned()))
 }
 
 fn secret_header(text: &str) -> Result<HeaderValue, TransportError> {

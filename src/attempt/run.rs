@@ -151,11 +151,11 @@ async fn commit(mut stream: EventStream) -> Result<Answer, Failure> {
 }
 
 async fn fault(wire: &dyn Wire, response: Response, deadline: Instant) -> Failure {
-    let status = response.status.as_u16();
+    let (status, headers) = (response.status.as_u16(), response.headers);
     match timeout_at(deadline, response.body.collect()).await {
-        Ok(Ok(body)) => Failure::Fault(wire.fault(status, &body)),
+        Ok(Ok(body)) => Failure::Fault(wire.fault(status, &headers, &body)),
         // The status says enough when the body cannot be read.
-        Ok(Err(_)) | Err(_) => Failure::Fault(wire.fault(status, b"")),
+        Ok(Err(_)) | Err(_) => Failure::Fault(wire.fault(status, &headers, b"")),
     }
 }
 

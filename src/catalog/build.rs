@@ -7,10 +7,10 @@ use std::sync::Arc;
 use super::behaviour::Behaviour;
 use super::draft::{Drafts, ProviderDraft};
 use super::environment::{Environment, expand};
-use super::key::auth;
+use super::key::{Place, auth};
 use super::parameters;
 use super::pricing::pricing;
-use super::problem::Problem;
+use super::problem::{Problem, hint};
 use super::rows::{EndpointRow, Kind, ModelLines, ModelRow, ReasoningRow};
 use super::snapshot::{
     Auth, Endpoint, Lack, Model, ModelKind, Provider, Reasoning, Snapshot, Target,
@@ -74,21 +74,19 @@ fn provider<'a>(
     problems: &mut Vec<Problem>,
 ) -> Built<'a> {
     let row = &draft.row;
-    let native = WireName::named(&row.wire).unwrap_or(WireName::Unspoken);
+    let native = wire_named(&row.wire, &row.slug, problems);
     // The second address is the next best thing while this build does not speak the provider's own wire.
     let compatible = row
         .compatible_base_url
         .as_ref()
-        .filter(|_| native == WireName::Unspoken);
+        .filter(|_| !native.is_spoken());
     let (wire, written) = compatible.map_or((native, &row.base_url), |url| (WireName::Openai, url));
     let mut missing = Vec::new();
-    let header = row
-        .api_key
-        .as_ref()
-        .and_then(|key| key.header.as_deref())
-        .filter(|_| compatible.is_none());
+    // What is said of the key's place is meant for the provider's own wire.
+    let own_place = compatible.is_none();
     let auth = row.api_key.as_ref().map_or(Auth::None, |key| {
-        auth(&row.slug, key, header, environment, &mut missing, problems)
+        let place = Place::of(key, own_place, wire);
+        auth(&row.slug, key, &place, environment, &mut missing, problems)
     });
     let base_url = expand(written, environment, &mut missing);
     let provider = Provider {
@@ -173,11 +171,7 @@ fn model(
             .unwrap_or_else(|| vec!["text".to_owned()]),
         output_modalities: output_modalities(row, embedding),
         knowledge_cutoff: row.knowledge_cutoff.clone(),
-        reasoning: row
-            .capabilities
-            .and_then(|can| can.reasoning)
-            .filter(|reasons| *reasons)
-            .map(|_| reasoning(row.reasoning.as_ref())),
+        reasoning: reasoning_of(row),
         endpoints,
         disabled,
     })
@@ -188,6 +182,24 @@ fn output_modalities(row: &ModelRow, embedding: bool) -> Vec<String> {
     row.output_modalities
         .clone()
         .unwrap_or_else(|| vec![usual.to_owned()])
+}
+
+/// The protocol that a row of `owner` names; a name nobody has is a problem, and any protocol does then.
+fn wire_named(name: &str, owner: &str, problems: &mut Vec<Problem>) -> WireName {
+    WireName::named(name).unwrap_or_else(|| {
+        let reason = format!(
+            "{owner}: `{name}` is no wire{}",
+            hint(name, WireName::names())
+        );
+        problems.push(Problem::of(String::new(), reason));
+        WireName::Openai
+    })
+}
+
+/// What is known of a model's reasoning, if it reasons.
+fn reasoning_of(row: &ModelRow) -> Option<Reasoning> {
+    let reasons = row.capabilities.and_then(|can| can.reasoning) == Some(true);
+    reasons.then(|| reasoning(row.reasoning.as_ref()))
 }
 
 fn reasoning(row: Option<&ReasoningRow>) -> Reasoning {
@@ -213,9 +225,10 @@ fn endpoint(
 ) -> Endpoint {
     let own = built.behaviour.for_model(&model.id);
     let behaviour = own.as_ref().unwrap_or(built.behaviour);
-    let wire = row.wire.as_deref().map_or(built.provider.wire, |name| {
-        WireName::named(name).unwrap_or(WireName::Unspoken)
-    });
+    let wire = match &row.wire {
+        Some(name) => wire_named(name, &model.id, problems),
+        None => built.provider.wire,
+    };
     let parameters = match (model.kind, &row.supported_parameters) {
         (_, Some(written)) => parameters::Parameters {
             supported: written.clone(),
@@ -232,8 +245,7 @@ fn endpoint(
         .base_url
         .as_ref()
         .map(|written| expand(written, environment, &mut missing));
-    let spoken = wire != WireName::Unspoken;
-    let unspoken = (!spoken)
+    let unspoken = (!wire.is_spoken())
         .then(|| row.wire.as_deref().unwrap_or(built.wire))
         .or(row.api.as_deref());
     Endpoint {
@@ -247,6 +259,8 @@ fn endpoint(
                 .as_ref()
                 .map_or_else(|| Arc::clone(&built.quirks), |own| Arc::new(own.quirks())),
             unsupported_parameters: parameters.unsupported,
+            max_output_tokens: row.max_output_tokens.or(model.max_output_tokens),
+            reasoning: reasoning_of(model),
         },
         base_url,
         context_length: row.context_length,

@@ -46,7 +46,10 @@ pub(super) fn model_id(id: String) -> Result<String, String> {
 pub(super) fn wire(name: String) -> Result<String, String> {
     match WireName::named(&name) {
         Some(_) => Ok(name),
-        None => Err(format!("`{name}` is no wire{}", hint(&name, WireName::ALL))),
+        None => Err(format!(
+            "`{name}` is no wire{}",
+            hint(&name, WireName::names())
+        )),
     }
 }
 

@@ -32,6 +32,8 @@ pub(crate) fn endpoint(tag: &str, prompt: i64, completion: i64) -> Endpoint {
             upstream_model: "orca".to_owned(),
             quirks: Arc::new(Quirks::default()),
             unsupported_parameters: Vec::new(),
+            max_output_tokens: None,
+            reasoning: None,
         },
         base_url: None,
         context_length: Some(32_768),

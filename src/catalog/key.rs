@@ -9,12 +9,34 @@ use super::problem::Problem;
 use super::rows::KeyRow;
 use super::snapshot::Auth;
 use crate::domain::secret::Secret;
+use crate::wire::{KeyPlace, WireName};
+
+/// Where a request carries a key.
+pub(super) enum Place<'a> {
+    Bearer,
+    Header(&'a str),
+    Query(&'a str),
+}
+
+impl<'a> Place<'a> {
+    /// What is `said` of the key itself counts before what its wire is used to.
+    pub(super) fn of(key: &'a KeyRow, said: bool, wire: WireName) -> Self {
+        match (&key.header, &key.query) {
+            (Some(header), _) if said => Place::Header(header),
+            (None, Some(query)) if said => Place::Query(query),
+            _ => match wire.key_place() {
+                KeyPlace::Bearer => Place::Bearer,
+                KeyPlace::Header(name) => Place::Header(name),
+            },
+        }
+    }
+}
 
 /// Finds the key; an unset variable is added to `missing`, an unreadable file is a problem.
 pub(super) fn auth(
     slug: &str,
     key: &KeyRow,
-    header: Option<&str>,
+    place: &Place<'_>,
     environment: &Environment,
     missing: &mut Vec<String>,
     problems: &mut Vec<Problem>,
@@ -47,12 +69,15 @@ pub(super) fn auth(
     if HeaderValue::from_str(secret.expose()).is_err() {
         problem("has characters that no header can carry".to_owned());
     }
-    match header.map(HeaderName::try_from) {
-        Some(Ok(name)) => Auth::Header(name, secret),
-        Some(Err(error)) => {
-            problem(error.to_string());
-            Auth::None
-        }
-        None => Auth::Bearer(secret),
+    match place {
+        Place::Bearer => Auth::Bearer(secret),
+        Place::Query(name) => Auth::Query((*name).to_owned(), secret),
+        Place::Header(name) => match HeaderName::try_from(*name) {
+            Ok(name) => Auth::Header(name, secret),
+            Err(error) => {
+                problem(error.to_string());
+                Auth::None
+            }
+        },
     }
 }

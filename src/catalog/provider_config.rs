@@ -240,6 +240,7 @@ fn read_key(fields: &mut Fields<'_>) -> KeyRow {
         header: fields.map("header", |name: String| {
             HeaderName::try_from(&name).map(|_| name)
         }),
+        query: fields.take("query"),
     };
     if key.env.0.is_empty() == key.file.is_none() {
         fields.problem("", "names either a variable (`env`) or a file (`file`)");

@@ -41,8 +41,10 @@ pub(super) struct KeyRow {
     pub(super) env: OneOrMany,
     /// A file that holds the key, in place of a variable.
     pub(super) file: Option<PathBuf>,
-    /// A header of its own; `Authorization: Bearer …` without one.
+    /// A header of its own; without one, where the wire has it.
     pub(super) header: Option<String>,
+    /// A parameter of the address that holds it, in place of a header.
+    pub(super) query: Option<String>,
 }
 
 /// `"A"` or `["A", "B"]`.

@@ -155,6 +155,18 @@ pub struct Target {
     pub quirks: Arc<Quirks>,
     /// Parameters to drop when the request has them, because the endpoint refuses them.
     pub unsupported_parameters: Vec<String>,
+    /// The longest answer, in tokens, for protocols that want a cap in every request.
+    pub max_output_tokens: Option<u64>,
+    /// What is known of the model's reasoning; `None` when it does not reason, or nothing is known.
+    pub reasoning: Option<Reasoning>,
+}
+
+impl Target {
+    /// Whether the endpoint does not refuse `parameter`.
+    pub fn takes(&self, parameter: &str) -> bool {
+        let refuses = |list: &[String]| list.iter().any(|refused| refused == parameter);
+        !refuses(&self.quirks.refuses) && !refuses(&self.unsupported_parameters)
+    }
 }
 
 /// A company with an API.
@@ -199,6 +211,8 @@ pub enum Auth {
     Bearer(Secret),
     /// The key in a header of its own, such as `x-api-key`.
     Header(HeaderName, Secret),
+    /// The key in the query of the address, such as `?key=…`.
+    Query(String, Secret),
 }
 
 /// How long to wait for a provider.

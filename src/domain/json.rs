@@ -9,7 +9,8 @@ use std::fmt;
 use bytes::Bytes;
 use memchr::memchr2;
 use serde::de::{DeserializeOwned, MapAccess, Visitor};
-use serde::{Deserialize, Deserializer};
+use serde::ser::Error as _;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::value::RawValue;
 
 /// Arrays and objects may be nested this deep, no deeper; what serde_json allows typed values too.
@@ -189,6 +190,24 @@ impl JsonText {
     pub fn to_text(&self) -> String {
         serde_json::from_slice(&self.0).unwrap_or_default()
     }
+}
+
+impl Serialize for Raw {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        as_it_is(&self.0, serializer)
+    }
+}
+
+impl Serialize for JsonText {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        as_it_is(&self.0, serializer)
+    }
+}
+
+/// JSON inside JSON, unchanged. Only serde_json can write it.
+fn as_it_is<S: Serializer>(json: &[u8], serializer: S) -> Result<S::Ok, S::Error> {
+    let value: &RawValue = serde_json::from_slice(json).map_err(S::Error::custom)?;
+    value.serialize(serializer)
 }
 
 impl fmt::Debug for Raw {

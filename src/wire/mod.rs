@@ -5,57 +5,40 @@
 //! [`Reply`] or [`Event`]s. They own no socket, clock, price or key.
 
 use bytes::Bytes;
-use http::HeaderMap;
+use http::header::CONTENT_TYPE;
+use http::{HeaderMap, HeaderValue};
 
 use crate::catalog::snapshot::Target;
 use crate::domain::call::Call;
 use crate::domain::event::{Event, Reply};
 
+mod call_id;
+pub mod chat;
 mod fault;
 mod finish;
+mod name;
 pub mod openai;
+mod path;
 pub mod quirks;
 mod shape;
 
-/// A protocol, as the configuration names it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum WireName {
-    /// OpenAI's chat completions and completions.
-    Openai,
-    /// A protocol that the catalogue knows of and this build does not speak.
-    Unspoken,
-}
-
-impl WireName {
-    /// The protocol a catalogue or configuration names; `None` for a name nobody has.
-    pub fn named(name: &str) -> Option<Self> {
-        match name {
-            "openai" => Some(WireName::Openai),
-            name if Self::ALL.contains(&name) => Some(WireName::Unspoken),
-            _ => None,
-        }
-    }
-
-    /// Every name that a catalogue may use.
-    pub const ALL: [&'static str; 10] = [
-        "openai",
-        "anthropic",
-        "gemini",
-        "vertex",
-        "vertex-anthropic",
-        "bedrock",
-        "azure",
-        "cohere",
-        "watsonx",
-        "replicate",
-    ];
-}
+pub use name::{KeyPlace, WireName};
 
 /// The code that speaks a protocol; `None` for one that this build does not speak.
 pub fn wire(name: WireName) -> Option<&'static dyn Wire> {
     match name {
         WireName::Openai => Some(&openai::OpenAi),
-        WireName::Unspoken => None,
+        WireName::Azure
+        | WireName::Responses
+        | WireName::Anthropic
+        | WireName::Gemini
+        | WireName::Vertex
+        | WireName::VertexAnthropic
+        | WireName::VertexOpenai
+        | WireName::Bedrock
+        | WireName::Cohere
+        | WireName::Watsonx
+        | WireName::Replicate => None,
     }
 }
 
@@ -70,8 +53,24 @@ pub trait Wire: Send + Sync {
     /// The decoder of a streamed 2xx body.
     fn decoder(&self, call: &Call, target: &Target) -> Box<dyn StreamDecoder>;
 
-    /// What a body that came with an error status says.
-    fn fault(&self, status: u16, body: &[u8]) -> Fault;
+    /// What a body that came with an error status says; some name the error in a header.
+    fn fault(&self, status: u16, headers: &HeaderMap, body: &[u8]) -> Fault {
+        let _ = headers;
+        fault::of_status(status, body)
+    }
+
+    /// How the bytes of a streamed answer are cut into frames.
+    fn framing(&self) -> Framing {
+        Framing::Sse
+    }
+}
+
+/// How a streamed answer is cut into frames.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Framing {
+    /// Server-sent events.
+    #[default]
+    Sse,
 }
 
 /// Turns the frames of one streamed answer into events.
@@ -83,24 +82,37 @@ pub trait StreamDecoder: Send {
     fn end(&mut self, events: &mut Vec<Event>) -> Result<(), DecodeError>;
 }
 
-/// One server-sent event.
+/// One event of a streamed answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Frame {
-    /// The `event:` field, when there is one.
+    /// The event's name, when it has one: the `event:` field of a server-sent event.
     pub event: Option<String>,
-    /// The `data:` lines, joined by newlines.
+    /// What it says: the `data:` lines of a server-sent event, joined by newlines.
     pub data: Bytes,
 }
 
 /// The parts of an HTTP POST to a provider.
 #[derive(Clone, Debug)]
 pub struct Encoded {
-    /// The path to append to the base URL, with a leading slash.
+    /// The path to append to the base URL, with a leading slash; a query may follow. Some name the model in it, and
+    /// some ask for a stream by it.
     pub path: String,
     /// Headers of the protocol.
     pub headers: HeaderMap,
     /// The body.
     pub body: Bytes,
+}
+
+impl Encoded {
+    /// A JSON body for `path`.
+    pub fn json(path: impl Into<String>, body: impl Into<Bytes>) -> Self {
+        let json = HeaderValue::from_static("application/json");
+        Encoded {
+            path: path.into(),
+            headers: HeaderMap::from_iter([(CONTENT_TYPE, json)]),
+            body: body.into(),
+        }
+    }
 }
 
 /// Why a call cannot be said in a protocol.

@@ -15,6 +15,7 @@ use serde::de::value::MapAccessDeserializer;
 use serde::de::{Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 
+use super::DecodeError;
 use crate::domain::json::{JsonText, Raw};
 
 /// A value as it stands in the input; `None` when it is absent or `null`.
@@ -110,6 +111,22 @@ pub(super) fn count(value: Given<'_>) -> Option<u64> {
         .or_else(|| text.parse::<f64>().ok().map(|number| number as u64))
 }
 
+/// The first count that is not 0.
+pub(super) fn first_count(spellings: &[Given<'_>]) -> u64 {
+    spellings
+        .iter()
+        .filter_map(|spelling| count(*spelling))
+        .find(|count| *count > 0)
+        .unwrap_or(0)
+}
+
+/// The first of the spellings that is a text and not empty.
+pub(super) fn first_text(buffer: &Bytes, spellings: &[Given<'_>]) -> Option<JsonText> {
+    spellings
+        .iter()
+        .find_map(|spelling| text(buffer, *spelling))
+}
+
 /// The array that `value` is, unless it is none or empty.
 pub(super) fn array(buffer: &Bytes, value: Given<'_>) -> Option<Raw> {
     let value = value?;
@@ -122,6 +139,21 @@ pub(super) fn object(buffer: &Bytes, value: Given<'_>) -> Option<Raw> {
     value
         .filter(|value| value.get().starts_with('{'))
         .map(|value| Raw::slice(buffer, value))
+}
+
+/// The text of a body.
+pub(super) fn utf8(body: &[u8]) -> Result<&str, DecodeError> {
+    std::str::from_utf8(body).map_err(|error| DecodeError::Malformed(error.to_string()))
+}
+
+/// The error of a body that is no JSON. Says where, never what.
+pub(super) fn malformed(error: &serde_json::Error) -> DecodeError {
+    DecodeError::Malformed(format!(
+        "{:?} error at line {}, column {}",
+        error.classify(),
+        error.line(),
+        error.column()
+    ))
 }
 
 struct ShapeVisitor<T>(PhantomData<T>);

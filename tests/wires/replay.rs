@@ -4,6 +4,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
+use http::HeaderMap;
 use rand::rngs::StdRng;
 use rand::{RngExt as _, SeedableRng as _};
 use serde_json::json;
@@ -62,7 +63,7 @@ fn errors_are_told_as_the_provider_words_them() {
         |r| !r.succeeded(),
         |replay| {
             let status = replay.recording.response.status;
-            let fault = replay.wire.fault(status, &replay.body);
+            let fault = replay.wire.fault(status, &HeaderMap::new(), &replay.body);
             let (message, code) = expected::error(replay.recording).unwrap();
             assert_eq!(
                 (fault.status, &fault.message, &fault.code),
@@ -211,6 +212,8 @@ fn target(provider: &str) -> Target {
         upstream_model: "recorded".to_owned(),
         quirks: Arc::new(quirks),
         unsupported_parameters: Vec::new(),
+        max_output_tokens: None,
+        reasoning: None,
     }
 }
 

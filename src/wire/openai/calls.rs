@@ -3,11 +3,11 @@
 
 use bytes::Bytes;
 use serde_json::value::RawValue;
-use sha2::{Digest, Sha256};
 
 use super::piece::{CallShape, FunctionShape};
 use crate::domain::event::ToolCall;
 use crate::domain::json::JsonText;
+use crate::wire::call_id::{Seed, no_arguments};
 use crate::wire::shape::{Given, count, is_text, text};
 
 /// The calls of one choice so far.
@@ -26,16 +26,6 @@ struct Slot {
     named: bool,
     /// Whether any argument has come.
     argued: bool,
-}
-
-/// What a made up id is made of, so that it stays the same however the answer is read, and differs from those of
-/// other answers in the conversation.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Seed<'a> {
-    /// The provider's id of the answer.
-    pub(super) answer: &'a str,
-    /// The index of the choice.
-    pub(super) choice: u32,
 }
 
 impl Calls {
@@ -164,25 +154,10 @@ impl Calls {
     }
 }
 
-impl Seed<'_> {
-    fn id(self, index: u32, name: Option<&JsonText>) -> JsonText {
-        let mut hash = Sha256::new();
-        hash.update(self.answer);
-        hash.update(self.choice.to_le_bytes());
-        hash.update(index.to_le_bytes());
-        hash.update(name.map_or(&b""[..], JsonText::as_bytes));
-        JsonText::of(&format!("call_{}", hex::encode(&hash.finalize()[..12])))
-    }
-}
-
 /// Arguments as the JSON inside a string that they should be; some send the object itself.
 fn arguments(buffer: &Bytes, arguments: Given<'_>) -> Option<JsonText> {
     match arguments? {
         value if is_text(value) => text(buffer, Some(value)),
         value => Some(JsonText::of(RawValue::get(value))),
     }
-}
-
-fn no_arguments() -> Option<JsonText> {
-    Some(JsonText::of("{}"))
 }

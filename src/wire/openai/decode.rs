@@ -2,15 +2,16 @@
 
 use bytes::Bytes;
 
-use super::calls::{Calls, Seed};
+use super::calls::Calls;
 use super::citations;
 use super::piece::{CallShape, ChoiceShape, MessageShape};
 use super::usage::UsageShape;
 use crate::domain::event::{About, Choice, Finish, FinishReason, Message, Reply};
 use crate::domain::json::Raw;
 use crate::domain::usage::Tokens;
+use crate::wire::call_id::Seed;
 use crate::wire::quirks::Quirks;
-use crate::wire::shape::{Given, List, count, shape, shape_of, text, word};
+use crate::wire::shape::{Given, List, count, malformed, shape, shape_of, text, utf8, word};
 use crate::wire::{DecodeError, Fault, fault, finish};
 
 shape! {
@@ -65,21 +66,6 @@ pub(super) fn decode(quirks: &Quirks, body: &Bytes) -> Result<Reply, DecodeError
         usage: answer.tokens(quirks),
         about: answer.about(),
     })
-}
-
-/// The text of a body.
-pub(super) fn utf8(body: &[u8]) -> Result<&str, DecodeError> {
-    std::str::from_utf8(body).map_err(|error| DecodeError::Malformed(error.to_string()))
-}
-
-/// The error of a body that is no JSON. Says where, never what.
-pub(super) fn malformed(error: &serde_json::Error) -> DecodeError {
-    DecodeError::Malformed(format!(
-        "{:?} error at line {}, column {}",
-        error.classify(),
-        error.line(),
-        error.column()
-    ))
 }
 
 impl AnswerShape<'_> {

@@ -1,14 +1,11 @@
 //! A call into the body of `POST /chat/completions` or `POST /completions`.
 
-use http::header::CONTENT_TYPE;
-use http::{HeaderMap, HeaderValue};
-use sha2::{Digest, Sha256};
-
 use super::messages::{self, MessageRules};
 use super::{reasoning, tools};
 use crate::catalog::snapshot::Target;
 use crate::domain::call::{Call, Form};
 use crate::domain::json::{JsonText, ObjectWriter, Raw};
+use crate::wire::chat;
 use crate::wire::quirks::MaxTokensName;
 use crate::wire::{EncodeError, Encoded};
 
@@ -75,13 +72,7 @@ pub(super) fn encode(call: &Call, target: &Target) -> Result<Encoded, EncodeErro
     } else {
         "/chat/completions"
     };
-    let headers =
-        HeaderMap::from_iter([(CONTENT_TYPE, HeaderValue::from_static("application/json"))]);
-    Ok(Encoded {
-        path: path.to_owned(),
-        headers,
-        body: body.finish(),
-    })
+    Ok(Encoded::json(path, body.finish()))
 }
 
 /// What a call wants, and what its target takes of it.
@@ -119,8 +110,7 @@ impl Wanted<'_> {
 
     /// Whether the target does not refuse the parameter.
     fn takes(&self, name: &str) -> bool {
-        let refuses = |list: &[String]| list.iter().any(|refused| refused == name);
-        !refuses(&self.target.quirks.refuses) && !refuses(&self.target.unsupported_parameters)
+        self.target.takes(name)
     }
 
     /// The value of a field that the call gives and the target takes.
@@ -132,7 +122,12 @@ impl Wanted<'_> {
         match (self.call.form, self.form()) {
             (Form::Text, Form::Text) => copy(body, "prompt", self.call.body.given("prompt")),
             (Form::Text, Form::Chat) => {
-                let prompt = self.call.body.given("prompt").map(only_text).transpose()?;
+                let prompt = self
+                    .call
+                    .body
+                    .given("prompt")
+                    .map(chat::only_text)
+                    .transpose()?;
                 let mut message =
                     ObjectWriter::with_capacity(64 + prompt.as_ref().map_or(0, JsonText::len));
                 message.text("role", "user");
@@ -226,11 +221,7 @@ impl Wanted<'_> {
     /// Who asks, and what is kept of it.
     fn identity(&self, body: &mut ObjectWriter) {
         if let Some(user) = self.given("user") {
-            // The provider can tell end users apart and learns nothing of them.
-            let name = user
-                .parse::<String>()
-                .unwrap_or_else(|_| user.as_str().to_owned());
-            body.text("user", &hex::encode(Sha256::digest(name)));
+            body.text("user", &chat::hashed(user));
         }
         // OpenAI takes `metadata` only with what it stores.
         if self
@@ -267,16 +258,4 @@ fn copy(body: &mut ObjectWriter, name: &str, value: Option<&Raw>) {
     if let Some(value) = value {
         body.raw(name, value.as_bytes());
     }
-}
-
-/// The one text that `prompt` is. Token ids and batches have no place in a chat.
-fn only_text(prompt: &Raw) -> Result<JsonText, EncodeError> {
-    let only = match prompt.elements().as_deref() {
-        Some([only]) => only.text(),
-        Some(_) => None,
-        None => prompt.text(),
-    };
-    only.ok_or_else(|| {
-        EncodeError::Unsupported("this endpoint takes a single text as `prompt`".to_owned())
-    })
 }

@@ -5,7 +5,8 @@
 
 use bytes::Bytes;
 
-use super::{DecodeError, EncodeError, Encoded, Fault, StreamDecoder, Wire, fault};
+use super::chat::reasoning as wish;
+use super::{DecodeError, EncodeError, Encoded, StreamDecoder, Wire};
 use crate::catalog::snapshot::Target;
 use crate::domain::call::Call;
 use crate::domain::event::Reply;
@@ -35,7 +36,7 @@ impl Wire for OpenAi {
 
     fn decode(&self, call: &Call, target: &Target, body: &Bytes) -> Result<Reply, DecodeError> {
         let mut reply = decode::decode(&target.quirks, body)?;
-        if reasoning::is_hidden(call) {
+        if wish::is_hidden(call) {
             reply
                 .choices
                 .iter_mut()
@@ -46,9 +47,5 @@ impl Wire for OpenAi {
 
     fn decoder(&self, call: &Call, target: &Target) -> Box<dyn StreamDecoder> {
         Box::new(stream::ChunkDecoder::new(call, &target.quirks))
-    }
-
-    fn fault(&self, status: u16, body: &[u8]) -> Fault {
-        fault::of_status(status, body)
     }
 }

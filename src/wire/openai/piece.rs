@@ -5,7 +5,7 @@ use serde_json::value::RawValue;
 
 use crate::domain::event::Message;
 use crate::domain::json::{JsonText, Raw};
-use crate::wire::shape::{Given, List, array, is_text, object, shape, text, word};
+use crate::wire::shape::{Given, List, array, first_text, is_text, object, shape, text, word};
 
 shape! {
     /// A choice: `message` in a whole answer, `delta` in a streamed one, `text` in a text completion. Each message is
@@ -72,9 +72,10 @@ impl MessageShape<'_> {
     pub(super) fn read(&self, buffer: &Bytes) -> Message {
         let mut message = Message {
             refusal: text(buffer, self.refusal),
-            reasoning: [self.reasoning_content, self.reasoning, self.reasoning_text]
-                .into_iter()
-                .find_map(|reasoning| text(buffer, reasoning)),
+            reasoning: first_text(
+                buffer,
+                &[self.reasoning_content, self.reasoning, self.reasoning_text],
+            ),
             reasoning_details: array(buffer, self.reasoning_details),
             annotations: array(buffer, self.annotations),
             images: array(buffer, self.images),
@@ -157,8 +158,7 @@ fn thought(buffer: &Bytes, part: &PartShape<'_>) -> Option<JsonText> {
 /// The readable part of `reasoning_details`, for those who know only plain reasoning.
 pub(super) fn readable(details: &Raw) -> Option<JsonText> {
     let List(blocks) = serde_json::from_slice::<List<DetailShape<'_>>>(details.as_bytes()).ok()?;
-    let readable = |block: &DetailShape<'_>| {
-        text(details.bytes(), block.text).or_else(|| text(details.bytes(), block.summary))
-    };
+    let readable =
+        |block: &DetailShape<'_>| first_text(details.bytes(), &[block.text, block.summary]);
     JsonText::joined(&blocks.iter().filter_map(readable).collect::<Vec<_>>())
 }

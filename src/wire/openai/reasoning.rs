@@ -1,29 +1,9 @@
 //! The wish to reason (contract 2.4) in the words of a host.
 
-use serde::Deserialize;
-
 use crate::domain::call::Call;
 use crate::domain::json::ObjectWriter;
+use crate::wire::chat::Wish;
 use crate::wire::quirks::{Quirks, ReasoningForm};
-
-/// The `reasoning` object with the shorthands laid over it.
-#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
-#[serde(default)]
-struct Wish {
-    effort: Option<String>,
-    max_tokens: Option<u64>,
-    enabled: Option<bool>,
-    exclude: Option<bool>,
-}
-
-/// Whether the client wants the model to reason in silence.
-pub(super) fn is_hidden(call: &Call) -> bool {
-    let legacy = call
-        .body
-        .given("include_reasoning")
-        .is_some_and(|value| value.as_bytes() == b"false");
-    legacy || call.body.given("reasoning").is_some() && Wish::of(call).exclude == Some(true)
-}
 
 /// Writes the wish as the host takes it, if the host `takes` it at all.
 pub(super) fn write(
@@ -43,7 +23,7 @@ pub(super) fn write(
         .map(|budget| budget.to_string());
     match quirks.reasoning {
         ReasoningForm::Effort if takes("reasoning_effort") => {
-            body.text("reasoning_effort", wish.effort(call));
+            body.text("reasoning_effort", effort(&wish, call));
         }
         ReasoningForm::Effort | ReasoningForm::Unsaid => {}
         ReasoningForm::Object => {
@@ -85,52 +65,10 @@ pub(super) fn write(
     }
 }
 
-impl Wish {
-    fn of(call: &Call) -> Self {
-        let mut wish: Wish = call
-            .body
-            .given("reasoning")
-            .and_then(|raw| raw.parse().ok())
-            .unwrap_or_default();
-        if let Some(effort) = call
-            .body
-            .given("reasoning_effort")
-            .and_then(|raw| raw.parse().ok())
-        {
-            wish.effort = Some(effort);
-        }
-        wish
-    }
-
-    /// Whether to reason; `None` when the call leaves it to the model.
-    fn is_on(&self) -> Option<bool> {
-        match (self.effort.as_deref(), self.max_tokens, self.enabled) {
-            (_, _, Some(false)) | (Some("none"), _, _) | (None, Some(0), _) => Some(false),
-            (None, None, None) => None,
-            _ => Some(true),
-        }
-    }
-
-    /// The effort, which a budget expresses less finely.
-    fn effort(&self, call: &Call) -> &str {
-        if self.is_on() == Some(false) {
-            return "none";
-        }
-        match (self.effort.as_deref(), self.max_tokens) {
-            (Some(effort), _) => effort,
-            (None, None) => "medium",
-            (None, Some(budget)) => effort_of(budget, call.max_tokens),
-        }
-    }
-}
-
-/// The effort whose share of the answer (contract 2.4) the budget comes nearest to.
-fn effort_of(budget: u64, max_tokens: Option<u64>) -> &'static str {
-    let percent = budget.saturating_mul(100) / max_tokens.unwrap_or(16_000).max(1);
-    match percent {
-        0..15 => "minimal",
-        15..35 => "low",
-        35..65 => "medium",
-        _ => "high",
+/// The effort in the caller's own word, which this host may know and the contract not.
+fn effort<'a>(wish: &'a Wish, call: &Call) -> &'a str {
+    match wish.effort.as_deref() {
+        Some(word) if wish.is_on() == Some(true) => word,
+        _ => wish.effort(call.max_tokens).as_str(),
     }
 }

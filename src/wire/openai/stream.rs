@@ -4,17 +4,18 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use super::calls::{Calls, Seed};
+use super::calls::Calls;
 use super::citations;
-use super::decode::{AnswerShape, malformed, utf8};
+use super::decode::AnswerShape;
 use super::piece::{ChoiceShape, MessageShape};
-use super::reasoning;
 use super::repeat::Repeat;
 use crate::domain::call::Call;
 use crate::domain::event::{About, Choice, Event};
 use crate::domain::json::Raw;
+use crate::wire::call_id::Seed;
+use crate::wire::chat::reasoning;
 use crate::wire::quirks::Quirks;
-use crate::wire::shape::{Given, List, array, shape_of, word};
+use crate::wire::shape::{Given, List, array, malformed, shape_of, utf8, word};
 use crate::wire::{DecodeError, Fault, Frame, StreamDecoder, fault};
 
 /// Remembers of the chunks so far what the next ones depend on.

@@ -39,6 +39,8 @@ fn target(quirks: Quirks) -> Target {
         upstream_model: "up".to_owned(),
         quirks: Arc::new(quirks),
         unsupported_parameters: Vec::new(),
+        max_output_tokens: None,
+        reasoning: None,
     }
 }
 
@@ -903,7 +905,7 @@ mod streams {
         fn nothing_panics(bytes in proptest::collection::vec(any::<u8>(), 0..300), at in 0_usize..300) {
             let _ = events(&bytes, 16);
             let _ = OpenAi.decode(&call(Form::Chat, "{}"), &target(Quirks::default()), &bytes.clone().into());
-            let _ = OpenAi.fault(500, &bytes);
+            let _ = OpenAi.fault(500, &http::HeaderMap::new(), &bytes);
             let mut stream = chunks(&[r#""delta":{"content":[{"text":"a"}],"tool_calls":[{"index":-1}]},"finish_reason":"stop""#]).into_bytes();
             let at = at % stream.len();
             stream[at] = bytes.first().copied().unwrap_or(b'"');

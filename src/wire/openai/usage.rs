@@ -1,7 +1,7 @@
 //! Token counts in the spellings of OpenAI and its many relatives.
 
 use crate::domain::usage::Tokens;
-use crate::wire::shape::{Given, count, shape};
+use crate::wire::shape::{Given, count, first_count, shape};
 
 shape! {
     /// A `usage` object.
@@ -62,25 +62,25 @@ impl UsageShape<'_> {
             [&self.completion_details, &self.output_details],
         );
         let written = prompt_parts.map(|parts| parts.written);
-        let written = first(&[written[0], written[1], self.cache_written]);
+        let written = first_count(&[written[0], written[1], self.cache_written]);
         let one_hour = count(self.cache_creation.one_hour).unwrap_or(0);
         let mut tokens = Tokens {
             prompt: prompt.unwrap_or_else(|| rest(completion)),
             completion: completion.unwrap_or_else(|| rest(prompt)),
             cached: self.cached(),
-            cache_write_5m: first(&[self.cache_creation.five_minutes])
+            cache_write_5m: first_count(&[self.cache_creation.five_minutes])
                 .max(written.saturating_sub(one_hour)),
             cache_write_1h: one_hour,
-            reasoning: first(&[
+            reasoning: first_count(&[
                 completion_parts[0].reasoning,
                 completion_parts[1].reasoning,
                 self.reasoning,
             ]),
-            audio_in: first(&prompt_parts.map(|parts| parts.audio)),
-            audio_out: first(&completion_parts.map(|parts| parts.audio)),
-            image_out: first(&completion_parts.map(|parts| parts.image)),
+            audio_in: first_count(&prompt_parts.map(|parts| parts.audio)),
+            audio_out: first_count(&completion_parts.map(|parts| parts.audio)),
+            image_out: first_count(&completion_parts.map(|parts| parts.image)),
             images: 0,
-            web_searches: first(&[
+            web_searches: first_count(&[
                 self.server_tools.searches,
                 self.server_tool_details.searches,
                 self.searches,
@@ -100,17 +100,8 @@ impl UsageShape<'_> {
             self.num_cached,
             self.cache_read,
         ];
-        first(&nested).max(first(&flat))
+        first_count(&nested).max(first_count(&flat))
     }
-}
-
-/// The first count that is not 0.
-fn first(spellings: &[Given<'_>]) -> u64 {
-    spellings
-        .iter()
-        .filter_map(|spelling| count(*spelling))
-        .find(|count| *count > 0)
-        .unwrap_or(0)
 }
 
 /// Reasoning tokens that are part of the sum and not of the completion: xAI counts so, and the sum gives it away.
