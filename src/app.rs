@@ -7,7 +7,7 @@ use axum::extract::FromRef;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::auth::{Auth, People};
+use crate::auth::{Auth, FreeLimits, People};
 use crate::catalog::Catalog;
 use crate::clock::now_ms;
 use crate::config::Config;
@@ -95,6 +95,11 @@ impl App {
         let gateway = Gateway::new(
             catalog.clone(),
             ledger.clone(),
+            FreeLimits::new(
+                store.clone(),
+                config.free_models.quota,
+                config.free_models.exempt.clone(),
+            ),
             transport,
             config.default_model.as_deref(),
             journeys.clone(),

@@ -8,11 +8,13 @@ use tokio::sync::oneshot;
 use tokio_util::task::TaskTracker;
 
 use crate::attempt::run::{self, Answer, Exhausted};
+use crate::auth::FreeLimits;
 use crate::catalog::Catalog;
 use crate::clock::now_ms;
 use crate::domain::call::Call;
 use crate::domain::event::Reply;
 use crate::domain::principal::Principal;
+use crate::domain::quota::QuotaExceeded;
 use crate::ledger::{Hold, HoldError, Ledger, SettleError};
 use crate::plan::{self, PlanError};
 use crate::rank::{self, RankError, Ranked, Situation};
@@ -23,6 +25,7 @@ use crate::stream::source::EventStream;
 use crate::transport::Transport;
 
 mod ceiling;
+mod free;
 mod record;
 
 pub use ceiling::Ceiling;
@@ -33,6 +36,7 @@ use record::Run;
 pub struct Gateway {
     catalog: Catalog,
     ledger: Ledger,
+    free_limits: FreeLimits,
     transport: Transport,
     default_model: Option<Arc<str>>,
     tasks: TaskTracker,
@@ -55,6 +59,9 @@ pub enum Refusal {
     /// No endpoint fits.
     #[error(transparent)]
     Rank(#[from] RankError),
+    /// Everything that fits costs nothing, and the account has had its share of that.
+    #[error(transparent)]
+    FreeLimit(#[from] QuotaExceeded),
     /// The caller cannot pay.
     #[error("{error}")]
     Hold {
@@ -79,6 +86,7 @@ impl Gateway {
     pub fn new(
         catalog: Catalog,
         ledger: Ledger,
+        free_limits: FreeLimits,
         transport: Transport,
         default_model: Option<&str>,
         tasks: TaskTracker,
@@ -86,6 +94,7 @@ impl Gateway {
         Gateway {
             catalog,
             ledger,
+            free_limits,
             transport,
             default_model: default_model.map(Arc::from),
             tasks,
@@ -123,6 +132,8 @@ impl Gateway {
         };
         let Ranked { candidates, .. } =
             rank::rank(&plan, &situation).map_err(|error| error.suggesting(&plan, &catalog))?;
+        let candidates =
+            free::within_limits(&self.free_limits, &run.who.account, candidates).await?;
         let ceiling = Ceiling::of(&plan, &candidates, run.created_at);
         let hold = self
             .ledger

@@ -12,6 +12,7 @@ mod cli;
 mod faults;
 mod layering;
 mod ledger;
+mod money;
 mod people;
 mod store;
 mod support;

@@ -3,12 +3,14 @@
 //! Knows the store and its change numbers; knows no HTTP, no money beyond the limit it passes on.
 
 mod api_key;
+mod limits;
 mod password;
 mod people;
 mod principal;
 mod session;
 
 pub use api_key::ApiKey;
+pub use limits::{Exempt, FreeLimits};
 pub use password::{LONGEST, PasswordError, SHORTEST};
 pub use people::{People, PeopleError, SignUp, SignedIn, checked_address};
 pub use principal::{Auth, AuthError};

@@ -262,6 +262,14 @@ pub struct Pricing {
 }
 
 impl Pricing {
+    /// Whether nothing that is counted costs anything, at any hour and for any prompt.
+    pub fn is_free(&self) -> bool {
+        let tiers = self.tiers.iter().map(|tier| &tier.prices);
+        std::iter::once(&self.base)
+            .chain(tiers)
+            .all(Prices::are_free)
+    }
+
     /// The unit prices that hold for a prompt of so many tokens: those of the highest tier it reaches.
     pub fn for_prompt(&self, prompt_tokens: u64) -> &Prices {
         self.tiers
@@ -300,6 +308,37 @@ pub struct Prices {
 }
 
 impl Prices {
+    fn are_free(&self) -> bool {
+        let Prices {
+            prompt,
+            completion,
+            cache_read,
+            cache_write,
+            cache_write_1h,
+            reasoning,
+            audio_in,
+            audio_out,
+            image,
+            request,
+            web_search,
+        } = *self;
+        let apart = [
+            cache_read,
+            cache_write,
+            cache_write_1h,
+            reasoning,
+            audio_in,
+            audio_out,
+            image,
+            request,
+            web_search,
+        ];
+        let apart = apart.into_iter().flatten();
+        apart
+            .chain([prompt, completion])
+            .all(|price| price <= Picos::ZERO)
+    }
+
     /// Whether input tokens read from a cache are cheaper than others.
     pub fn caches(&self) -> bool {
         self.cache_read.is_some_and(|read| read < self.prompt)

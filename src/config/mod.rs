@@ -12,9 +12,10 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use crate::auth::SignUp;
+use crate::auth::{Exempt, SignUp};
 use crate::catalog::snapshot::Timeouts;
 use crate::domain::money::Nanos;
+use crate::domain::quota::Quota;
 use crate::domain::secret::Secret;
 
 pub use problem::{Problem, Problems};
@@ -145,17 +146,13 @@ pub struct LedgerConfig {
     pub spool_limit: usize,
 }
 
-/// Limits on models that cost nothing (contract 18.1). Nothing enforces them yet.
+/// Limits on models that cost nothing (contract 18.1).
 #[derive(Clone, Debug)]
 pub struct FreeModelConfig {
-    /// Requests a minute, per account.
-    pub per_minute: u32,
-    /// Requests a day for an account that has bought little.
-    pub per_day: u32,
-    /// Requests a day for one that has bought enough.
-    pub per_day_paid: u32,
-    /// How much is enough.
-    pub paid_from: Nanos,
+    /// How many requests an account may make.
+    pub quota: Quota,
+    /// Models that are not limited.
+    pub exempt: Exempt,
 }
 
 impl Config {
@@ -266,10 +263,13 @@ impl LedgerConfig {
 impl FreeModelConfig {
     fn convert(raw: &mut RawConfig<'_>) -> Self {
         FreeModelConfig {
-            per_minute: raw.value("free_models.per_minute", 20),
-            per_day: raw.value("free_models.per_day", 50),
-            per_day_paid: raw.value("free_models.per_day_paid", 1_000),
-            paid_from: raw.value("free_models.paid_from", Nanos::from_dollars(10)),
+            quota: Quota {
+                per_minute: raw.value("free_models.per_minute", Some(20)),
+                per_day: raw.value("free_models.per_day", Some(50)),
+                per_day_paid: raw.value("free_models.per_day_paid", Some(1_000)),
+                paid_from: raw.value("free_models.paid_from", Nanos::from_dollars(10)),
+            },
+            exempt: raw.value("free_models.exempt", Exempt::parse("turnpike/echo")),
         }
     }
 }

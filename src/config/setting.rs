@@ -8,7 +8,7 @@ use http::Uri;
 use tracing_subscriber::EnvFilter;
 
 use super::{LogFilter, LogFormat, PublicUrl};
-use crate::auth::SignUp;
+use crate::auth::{Exempt, SignUp};
 use crate::domain::money::Nanos;
 use crate::domain::secret::Secret;
 
@@ -43,6 +43,13 @@ impl<T: Setting> Setting for Option<T> {
 impl Setting for String {
     fn from_text(text: &str) -> Result<Self, String> {
         Ok(text.to_owned())
+    }
+}
+
+/// Names with commas between them; none for an empty text.
+impl Setting for Exempt {
+    fn from_text(text: &str) -> Result<Self, String> {
+        Ok(Exempt::parse(text))
     }
 }
 

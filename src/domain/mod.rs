@@ -9,5 +9,6 @@ pub mod ids;
 pub mod json;
 pub mod money;
 pub mod principal;
+pub mod quota;
 pub mod secret;
 pub mod usage;

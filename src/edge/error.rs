@@ -6,14 +6,16 @@ use std::time::Duration;
 
 use axum::response::{IntoResponse, Response};
 use http::header::{CONTENT_TYPE, RETRY_AFTER};
-use http::{HeaderValue, StatusCode};
+use http::{HeaderName, HeaderValue, StatusCode};
 use serde_json::{Map, Value, json};
 
 use crate::attempt::failure::Failure;
 use crate::attempt::run::Exhausted;
 use crate::auth::AuthError;
+use crate::clock;
 use crate::domain::ids::AccountId;
 use crate::domain::json::JsonError;
+use crate::domain::quota::{Bound, QuotaExceeded};
 use crate::gateway::{Ceiling, Refusal};
 use crate::ledger::HoldError;
 use crate::plan::PlanError;
@@ -34,6 +36,8 @@ struct Answer {
     metadata: Map<String, Value>,
     availability: Option<Value>,
     retry_after: Option<Duration>,
+    /// How many requests there may be, and when there may be more, Unix milliseconds.
+    rate_limit: Option<(u32, i64)>,
     user: Option<AccountId>,
 }
 
@@ -47,6 +51,7 @@ impl ApiError {
             metadata: Map::new(),
             availability: None,
             retry_after: None,
+            rate_limit: None,
             user: None,
         }))
     }
@@ -90,6 +95,22 @@ impl ApiError {
     pub fn after(mut self, wait: Duration) -> Self {
         self.0.retry_after = Some(wait);
         self
+    }
+
+    /// A limit of this gateway that is used up: `Retry-After`, and the `X-RateLimit` headers, which the body repeats
+    /// (contract 1.5, 5.3).
+    #[must_use]
+    fn limited(mut self, limit: u32, resets_at: i64) -> Self {
+        self.0.rate_limit = Some((limit, resets_at));
+        let wait = resets_at.saturating_sub(clock::now_ms());
+        let headers: Map<String, Value> = rate_limit_headers(limit, resets_at)
+            .map(|(name, value)| (name.to_owned(), value.into()))
+            .into_iter()
+            .collect();
+        // Rounded up: who comes back then should not be too early.
+        let seconds = u64::try_from(wait).unwrap_or(0).div_ceil(1_000);
+        self.after(Duration::from_secs(seconds))
+            .with("headers", headers)
     }
 
     /// The account that called: `user_id` of the envelope.
@@ -154,8 +175,23 @@ impl IntoResponse for ApiError {
         if let Some(wait) = self.0.retry_after {
             headers.insert(RETRY_AFTER, HeaderValue::from(wait.as_secs().max(1)));
         }
+        if let Some((limit, resets_at)) = self.0.rate_limit {
+            for (name, value) in rate_limit_headers(limit, resets_at) {
+                if let (Ok(name), Ok(value)) = (name.parse::<HeaderName>(), value.parse()) {
+                    headers.insert(name, value);
+                }
+            }
+        }
         response
     }
+}
+
+fn rate_limit_headers(limit: u32, resets_at: i64) -> [(&'static str, String); 3] {
+    [
+        ("X-RateLimit-Limit", limit.to_string()),
+        ("X-RateLimit-Remaining", "0".to_owned()),
+        ("X-RateLimit-Reset", resets_at.to_string()),
+    ]
 }
 
 fn usual_type(status: StatusCode) -> Option<&'static str> {
@@ -282,6 +318,7 @@ impl From<Refusal> for ApiError {
         match refusal {
             Refusal::Plan(error) => error.into(),
             Refusal::Rank(error) => error.into(),
+            Refusal::FreeLimit(exceeded) => out_of_free_runs(&exceeded),
             Refusal::Hold { error, ceiling } => unaffordable(error, &ceiling),
             Refusal::Exhausted(exhausted) => all_failed(&exhausted),
             Refusal::Settle(error) => {
@@ -290,6 +327,38 @@ impl From<Refusal> for ApiError {
             }
             Refusal::Closing => ApiError::busy("The server is shutting down"),
         }
+    }
+}
+
+/// Contract 5.3, 5.5 and 18.1: the account has had its free runs for now.
+fn out_of_free_runs(exceeded: &QuotaExceeded) -> ApiError {
+    let bound = exceeded.bound.as_str();
+    let hint = match exceeded.raised_by {
+        Some((credit, Some(runs))) => Some(format!(
+            "Add {credit} credits to unlock {runs} free model requests per day"
+        )),
+        Some((credit, None)) => Some(format!(
+            "Add {credit} credits to lift the limit of free model requests per day"
+        )),
+        None => None,
+    };
+    let source = match exceeded.bound {
+        Bound::Minute => "gateway_free_tier_minute",
+        Bound::Day | Bound::DayPaid => "gateway_free_tier_daily",
+    };
+    let hinted = hint
+        .iter()
+        .map(|hint| format!(". {hint}"))
+        .collect::<String>();
+    let error = ApiError::new(
+        StatusCode::TOO_MANY_REQUESTS,
+        format!("Rate limit exceeded: {bound}{hinted}"),
+    )
+    .limited(exceeded.limit, exceeded.resets_at)
+    .with("limit_source", source);
+    match hint {
+        Some(hint) => error.with("remedy_hint", hint),
+        None => error,
     }
 }
 
@@ -340,22 +409,21 @@ fn all_failed(exhausted: &Exhausted) -> ApiError {
         .map(|(candidate, _)| candidate.model.id.as_str())
         .collect();
     let retry_after = exhausted.retry_after.map(Duration::from_secs);
-    let error =
-        match failure {
-            Failure::Fault(fault)
-                if matches!(fault.status, 400 | 413 | 422) || fault.is_content_policy() =>
-            {
-                request_fault(fault)
-            }
-            Failure::Unsayable(reason) => ApiError::invalid(reason.clone()),
-            _ if all(is_rate_limit) => limited(StatusCode::TOO_MANY_REQUESTS, retry_after)
-                .unavailable("capacity_exhausted", true, &models),
-            _ if all(is_overload) => limited(StatusCode::SERVICE_UNAVAILABLE, retry_after)
-                .unavailable("temporarily_unavailable", true, &models),
-            _ if all(is_missing) => ApiError::not_found("No provider has this model any more")
-                .unavailable("model_unavailable_upstream", false, &models),
-            _ => ApiError::new(StatusCode::BAD_GATEWAY, "No provider could answer"),
-        };
+    let error = match failure {
+        Failure::Fault(fault)
+            if matches!(fault.status, 400 | 413 | 422) || fault.is_content_policy() =>
+        {
+            request_fault(fault)
+        }
+        Failure::Unsayable(reason) => ApiError::invalid(reason.clone()),
+        _ if all(is_rate_limit) => provider_limited(StatusCode::TOO_MANY_REQUESTS, retry_after)
+            .unavailable("capacity_exhausted", true, &models),
+        _ if all(is_overload) => provider_limited(StatusCode::SERVICE_UNAVAILABLE, retry_after)
+            .unavailable("temporarily_unavailable", true, &models),
+        _ if all(is_missing) => ApiError::not_found("No provider has this model any more")
+            .unavailable("model_unavailable_upstream", false, &models),
+        _ => ApiError::new(StatusCode::BAD_GATEWAY, "No provider could answer"),
+    };
     let error = error.with("provider_name", last.endpoint.provider.name.clone());
     match exhausted.attempts.len() {
         0 | 1 => error,
@@ -386,7 +454,7 @@ fn request_fault(fault: &Fault) -> ApiError {
     }
 }
 
-fn limited(status: StatusCode, retry_after: Option<Duration>) -> ApiError {
+fn provider_limited(status: StatusCode, retry_after: Option<Duration>) -> ApiError {
     let error = ApiError::new(status, "Provider returned error");
     match retry_after {
         Some(wait) => error.after(wait),

@@ -7,6 +7,7 @@ mod accounts;
 mod credits;
 mod db;
 mod error;
+mod free_runs;
 mod generations;
 mod keys;
 mod leases;

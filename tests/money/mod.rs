@@ -1,0 +1,3 @@
+//! What accounts pay and may do: limits, prices, discounts, activity, and the commands of the ledger.
+
+mod free;
