@@ -280,16 +280,21 @@ fn write_parts(message: &Message, delta: bool, out: &mut Vec<u8>) {
     out.push(b']');
 }
 
+/// A whole call has its place by its order; a piece of one says which it belongs to.
 fn write_tool_call(call: &ToolCall, delta: bool, out: &mut Vec<u8>) {
-    out.extend_from_slice(format!("{{\"index\":{}", call.index).as_bytes());
+    out.push(b'{');
+    if delta {
+        out.extend_from_slice(format!("\"index\":{},", call.index).as_bytes());
+    }
     if let Some(id) = &call.id {
-        out.extend_from_slice(b",\"id\":");
+        out.extend_from_slice(b"\"id\":");
         out.extend_from_slice(id.as_bytes());
+        out.push(b',');
     }
     if call.id.is_some() || !delta {
-        out.extend_from_slice(b",\"type\":\"function\"");
+        out.extend_from_slice(b"\"type\":\"function\",");
     }
-    out.extend_from_slice(b",\"function\":{");
+    out.extend_from_slice(b"\"function\":{");
     if let Some(name) = &call.name {
         out.extend_from_slice(b"\"name\":");
         out.extend_from_slice(name.as_bytes());

@@ -4,6 +4,7 @@ use bytes::Bytes;
 
 use super::calls::Calls;
 use super::citations;
+use super::logprobs;
 use super::piece::{CallShape, ChoiceShape, MessageShape};
 use super::usage::UsageShape;
 use crate::domain::event::{About, Choice, Finish, FinishReason, Message, Reply};
@@ -135,9 +136,9 @@ impl ChoiceShape<'_> {
         }
     }
 
-    /// The log-probabilities, as they are.
+    /// The log-probabilities.
     pub(super) fn logprobs(&self, buffer: &Bytes) -> Option<Raw> {
-        self.logprobs.map(|value| Raw::slice(buffer, value))
+        logprobs::read(buffer, self.logprobs?)
     }
 }
 

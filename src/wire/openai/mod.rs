@@ -15,6 +15,7 @@ mod calls;
 mod citations;
 mod decode;
 mod encode;
+mod logprobs;
 mod messages;
 mod piece;
 mod reasoning;
