@@ -9,6 +9,7 @@
 
 mod api;
 mod cli;
+mod contract;
 mod faults;
 mod layering;
 mod ledger;

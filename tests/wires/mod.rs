@@ -2,5 +2,5 @@
 
 mod expected;
 mod meaning;
-mod recordings;
+pub(crate) mod recordings;
 mod replay;

@@ -1,0 +1,290 @@
+//! What the gateway answers beyond the reference's schemas: all of it stands here, with the section of the contract
+//! that asks for it.
+
+use serde_json::{Map, Value, json};
+
+/// Fields that the contract knows and the schemas do not: section, object, field, schema. An object is the name of a
+/// schema and where in it; `*` stands for the start of many names.
+fn fields() -> Vec<(&'static str, &'static str, &'static str, Value)> {
+    vec![
+        ("3.1", "ChatResult", "provider", text()),
+        ("3.1", "ChatChoice", "native_finish_reason", text_or_null()),
+        ("3.1", "ChatAssistantMessage", "annotations", annotations()),
+        (
+            "3",
+            "ChatUsage/properties/completion_tokens_details",
+            "image_tokens",
+            number(),
+        ),
+        (
+            "3.7",
+            "ChatAssistantImages/items",
+            "type",
+            json!({"const": "image_url"}),
+        ),
+        ("4.3", "ChatStreamChunk", "provider", text()),
+        (
+            "4.3",
+            "ChatStreamChoice",
+            "native_finish_reason",
+            text_or_null(),
+        ),
+        ("4.3", "ChatStreamDelta", "annotations", annotations()),
+        (
+            "4.3",
+            "ChatStreamDelta",
+            "images",
+            json!({"$ref": "#/components/schemas/ChatAssistantImages"}),
+        ),
+        ("5.4", "*ResponseErrorData", "error_type", error_type()),
+        ("5.4", "*ResponseErrorData", "http_status", number()),
+        ("5.4", "*ResponseErrorData", "availability", availability()),
+        (
+            "5.4",
+            "ChatStreamChunk/properties/error",
+            "error_type",
+            error_type(),
+        ),
+        (
+            "5.4",
+            "ChatStreamChunk/properties/error",
+            "http_status",
+            number(),
+        ),
+        (
+            "5.4",
+            "ChatStreamChunk/properties/error",
+            "availability",
+            availability(),
+        ),
+        (
+            "5.3",
+            "ChatStreamChunk/properties/error/properties/metadata",
+            "provider_name",
+            text_or_null(),
+        ),
+        (
+            "5.3",
+            "ChatStreamChunk/properties/error/properties/metadata",
+            "raw",
+            text(),
+        ),
+        (
+            "5.3",
+            "ChatStreamChunk/properties/error/properties/metadata",
+            "previous_errors",
+            previous_errors(),
+        ),
+    ]
+}
+
+/// Lists of words that an operator may add to: section, schema. Providers have the names that they are configured with.
+const OPEN_WORDS: [(&str, &str); 2] = [
+    ("6.2", "ProviderName"),
+    ("14.1", "ProviderResponse/properties/provider_name"),
+];
+
+/// Routes that the reference no longer describes: section, method, path, status, media type, schema.
+fn routes() -> Vec<(
+    &'static str,
+    &'static str,
+    &'static str,
+    u16,
+    &'static str,
+    Value,
+)> {
+    let (json, events) = ("application/json", "text/event-stream");
+    let event =
+        json!({"type": "object", "required": ["data"], "properties": {"data": text_chunk()}});
+    vec![
+        ("9", "post", "/completions", 200, json, text_completion()),
+        ("9", "post", "/completions", 200, events, event),
+        (
+            "13.7",
+            "get",
+            "/auth/key",
+            200,
+            json,
+            reference("/paths/~1key/get/responses/200/content/application~1json/schema"),
+        ),
+        (
+            "13.7",
+            "get",
+            "/parameters/{author}/{slug}",
+            200,
+            json,
+            parameters(),
+        ),
+    ]
+}
+
+/// Adds all of it to the reference's document.
+pub(super) fn extend(document: &mut Value) {
+    let schemas = document["components"]["schemas"].as_object_mut().unwrap();
+    for (section, object, field, schema) in fields() {
+        for object in named(schemas, object) {
+            let known = object["properties"]
+                .as_object_mut()
+                .unwrap()
+                .insert(field.into(), schema.clone());
+            assert_eq!(known, None, "{section}: the reference knows {field} by now");
+        }
+    }
+    for (section, name) in OPEN_WORDS {
+        for words in named(schemas, name) {
+            let closed = words.as_object_mut().unwrap().remove("enum");
+            assert!(closed.is_some(), "{section}: {name} is open already");
+        }
+    }
+    for (section, method, path, status, media_type, schema) in routes() {
+        let answers = &mut document["paths"][path][method]["responses"];
+        let content = &mut answers[status.to_string()]["content"];
+        assert_eq!(
+            content[media_type],
+            Value::Null,
+            "{section}: the reference knows {path} by now"
+        );
+        content[media_type] = json!({ "schema": schema });
+    }
+}
+
+/// The objects that a name of [`fields`] means; at least one.
+fn named<'a>(schemas: &'a mut Map<String, Value>, name: &str) -> Vec<&'a mut Value> {
+    let (schema, below) = name
+        .split_once('/')
+        .map_or((name, String::new()), |(schema, below)| {
+            (schema, format!("/{below}"))
+        });
+    let is_meant = |known: &str| match schema.strip_prefix('*') {
+        Some(end) => known.ends_with(end),
+        None => known == schema,
+    };
+    let meant = schemas.iter_mut().filter(|(known, _)| is_meant(known));
+    let objects: Vec<_> = meant
+        .map(|(_, schema)| schema.pointer_mut(&below).unwrap())
+        .collect();
+    assert!(!objects.is_empty(), "the reference no longer has {name}");
+    objects
+}
+
+fn text() -> Value {
+    json!({"type": "string"})
+}
+
+fn text_or_null() -> Value {
+    json!({"type": ["string", "null"]})
+}
+
+fn number() -> Value {
+    json!({"type": "integer"})
+}
+
+fn texts() -> Value {
+    json!({"type": "array", "items": text()})
+}
+
+fn reference(pointer: &str) -> Value {
+    json!({"$ref": format!("#{pointer}")})
+}
+
+/// An object with these fields, of which `required` must be there.
+fn object(required: &[&str], properties: Value) -> Value {
+    json!({"type": "object", "required": required, "properties": properties})
+}
+
+fn error_type() -> Value {
+    reference("/components/schemas/ApiErrorType")
+}
+
+fn availability() -> Value {
+    object(
+        &["code", "retryable", "requested_models", "docs_url"],
+        json!({
+            "code": {"enum": [
+                "model_not_found", "wrong_endpoint", "no_endpoints", "model_deprecated", "model_unavailable_upstream",
+                "privacy_restricted", "constraint_filtered", "free_variant_ended", "region_restricted",
+                "capacity_exhausted", "temporarily_unavailable"
+            ]},
+            "retryable": {"type": "boolean"},
+            "requested_models": texts(),
+            "docs_url": text(),
+            "retry_after": number(),
+            "affected_providers": texts(),
+            "excluded_by": {"type": "array", "items": {"enum": [
+                "geo", "data_region", "data_policy:zdr", "data_policy:training", "max_price", "context_length",
+                "require_parameters", "quantization", "allowed_providers"
+            ]}},
+            "fallback_models": texts(),
+            "constraint": object(&["field", "detail"], json!({"field": text(), "detail": text()}))
+        }),
+    )
+}
+
+fn previous_errors() -> Value {
+    let status = json!({"type": ["integer", "null"]});
+    let slim = object(
+        &["provider", "code", "status"],
+        json!({"provider": text(), "code": text(), "status": status}),
+    );
+    json!({"type": "array", "items": slim})
+}
+
+/// Contract 3.6.
+fn annotations() -> Value {
+    let place = number;
+    let citation = json!({"url": text(), "title": text(), "content": text(), "start_index": place(), "end_index": place()});
+    let parts =
+        json!({"type": "array", "items": reference("/components/schemas/ChatContentItems")});
+    let file = json!({"hash": text(), "name": text(), "content": parts});
+    let url =
+        json!({"type": {"const": "url_citation"}, "url_citation": object(&["url"], citation)});
+    let file = json!({"type": {"const": "file"}, "file": object(&["hash", "content"], file)});
+    let kinds = json!([
+        object(&["type", "url_citation"], url),
+        object(&["type", "file"], file)
+    ]);
+    json!({"type": "array", "items": {"oneOf": kinds}})
+}
+
+/// The fields of a text completion and of a chunk of one.
+fn text_completion_fields() -> Value {
+    let numbers = json!({"type": "array", "items": {"type": ["number", "null"]}});
+    let maps = json!({"type": ["array", "null"], "items": {"type": ["object", "null"], "additionalProperties": {"type": "number"}}});
+    let logprobs = json!({
+        "type": ["object", "null"],
+        "properties": {"tokens": texts(), "token_logprobs": numbers, "top_logprobs": maps, "text_offset": {"type": "array", "items": number()}}
+    });
+    let finish = reference("/components/schemas/ChatFinishReasonEnum");
+    let choice = json!({"index": number(), "text": text(), "finish_reason": finish, "native_finish_reason": text_or_null(), "logprobs": logprobs, "reasoning": text_or_null()});
+    let choice = object(&["index", "text", "finish_reason", "logprobs"], choice);
+    json!({
+        "id": text(), "object": {"const": "text_completion"}, "created": number(), "model": text(), "provider": text(),
+        "system_fingerprint": text_or_null(), "service_tier": text_or_null(), "choices": {"type": "array", "items": choice},
+        "usage": reference("/components/schemas/ChatUsage")
+    })
+}
+
+fn text_completion() -> Value {
+    object(
+        &[
+            "id", "object", "created", "model", "provider", "choices", "usage",
+        ],
+        text_completion_fields(),
+    )
+}
+
+/// Contract 4.6 has the same error for every stream.
+fn text_chunk() -> Value {
+    let mut fields = text_completion_fields();
+    fields["error"] = reference("/components/schemas/ChatStreamChunk/properties/error");
+    object(&["id", "object", "created", "model", "choices"], fields)
+}
+
+fn parameters() -> Value {
+    let names = json!({"type": "array", "items": reference("/components/schemas/Parameter")});
+    let data = object(
+        &["model", "supported_parameters"],
+        json!({"model": text(), "supported_parameters": names}),
+    );
+    object(&["data"], json!({ "data": data }))
+}
