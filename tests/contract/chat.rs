@@ -143,7 +143,9 @@ async fn refusals_keep_the_contract() {
     let config = format!(
         "[http]\nbody_limit = \"100kB\"\n[free_models]\nper_minute = 1\n{}{}",
         upstream.provider("lab-a", "0", "0.01"),
-        upstream.provider("lab-b", "0", "0").replace("acme/orca", "acme/gift")
+        upstream
+            .provider("lab-b", "0", "0")
+            .replace("acme/orca", "acme/gift")
     );
     let server = Server::alone(&config).await;
     let mut held = Held::default();
