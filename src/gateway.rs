@@ -171,7 +171,7 @@ impl Gateway {
         reply: Reply,
     ) -> Result<(), SettleError> {
         meter.reply(&reply);
-        let receipt = self.settle(run, hold, &meter).await?;
+        let receipt = self.settle(run, hold, &mut meter).await?;
         client.whole(Whole {
             head: run.head(),
             reply,
@@ -192,7 +192,7 @@ impl Gateway {
         let Relayed { ending, first } = relay::relay(stream, &mut meter, client).await;
         run.first_token_at = first;
         let last = match ending {
-            Ending::Complete(held) => match self.settle(run, hold, &meter).await {
+            Ending::Complete(held) => match self.settle(run, hold, &mut meter).await {
                 Ok(receipt) => Delivery::Settled(held, Box::new(receipt)),
                 Err(error) => {
                     tracing::error!(generation.id = %run.id, %error, "a complete answer could not be settled");
@@ -200,12 +200,14 @@ impl Gateway {
                 }
             },
             Ending::Broken(error) => {
-                self.ledger.record(hold, run.broken(&meter, &error)).await;
+                let usage = meter.usage().await;
+                let broken = run.broken(&meter, usage, &error);
+                self.ledger.record(hold, broken).await;
                 Delivery::Broken(error)
             }
             Ending::Left => {
                 run.cancelled = true;
-                if let Err(error) = self.settle(run, hold, &meter).await {
+                if let Err(error) = self.settle(run, hold, &mut meter).await {
                     tracing::error!(generation.id = %run.id, %error, "a cancelled run could not be settled");
                 }
                 return;
@@ -216,8 +218,14 @@ impl Gateway {
     }
 
     /// Charges the run, durably.
-    async fn settle(&self, run: &Run, hold: Hold, meter: &Meter) -> Result<Receipt, SettleError> {
-        let (generation, receipt) = run.finished(meter);
+    async fn settle(
+        &self,
+        run: &Run,
+        hold: Hold,
+        meter: &mut Meter,
+    ) -> Result<Receipt, SettleError> {
+        let usage = meter.usage().await;
+        let (generation, receipt) = run.finished(meter, usage);
         record::log(&generation);
         self.ledger.settle(hold, generation).await?;
         Ok(receipt)

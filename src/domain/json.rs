@@ -179,6 +179,13 @@ impl JsonText {
         self.0.len().saturating_sub(2)
     }
 
+    /// What stands between the quotes, escapes and all: pieces of one text may be put end to end.
+    pub fn escaped(&self) -> &[u8] {
+        self.0
+            .get(1..self.0.len().saturating_sub(1))
+            .unwrap_or_default()
+    }
+
     /// The text without escapes.
     pub fn to_text(&self) -> String {
         serde_json::from_slice(&self.0).unwrap_or_default()
@@ -331,6 +338,30 @@ pub fn write_string(out: &mut Vec<u8>, text: &str) {
     }
     out.extend_from_slice(&text.as_bytes()[plain_from..]);
     out.push(b'"');
+}
+
+/// The text of [`JsonText::escaped`] bytes. Half a surrogate pair, which a cut may leave, becomes a
+/// replacement character; what is no inside of a literal becomes nothing.
+pub fn unescape(escaped: &[u8]) -> String {
+    let literal = [b"\"", escaped, b"\""].concat();
+    // As bytes, since serde_json refuses such a half in text.
+    serde_json::Deserializer::from_slice(&literal)
+        .deserialize_bytes(LossyText)
+        .unwrap_or_default()
+}
+
+struct LossyText;
+
+impl Visitor<'_> for LossyText {
+    type Value = String;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a string")
+    }
+
+    fn visit_bytes<E>(self, bytes: &[u8]) -> Result<String, E> {
+        Ok(String::from_utf8_lossy(bytes).into_owned())
+    }
 }
 
 /// `part`, a slice of `whole`, as a shared slice of its buffer.

@@ -11,6 +11,7 @@ use crate::domain::event::FinishReason;
 use crate::domain::generation::{Attempt, Charge, Generation, Served};
 use crate::domain::ids::GenerationId;
 use crate::domain::principal::Principal;
+use crate::domain::usage::Usage;
 use crate::ledger::price;
 use crate::rank::Candidate;
 use crate::stream::client::{Head, Receipt};
@@ -77,8 +78,7 @@ impl Run {
     }
 
     /// The record and the receipt of a run that is charged.
-    pub(super) fn finished(&self, meter: &Meter) -> (Generation, Receipt) {
-        let usage = meter.usage();
+    pub(super) fn finished(&self, meter: &Meter, usage: Usage) -> (Generation, Receipt) {
         let charge = match &self.answered {
             Some((candidate, _)) => price::charge(
                 &candidate.endpoint.pricing,
@@ -108,12 +108,12 @@ impl Run {
     }
 
     /// The record of a run that broke off after it had begun: not charged (contract 15.3).
-    pub(super) fn broken(&self, meter: &Meter, error: &StreamError) -> Generation {
+    pub(super) fn broken(&self, meter: &Meter, usage: Usage, error: &StreamError) -> Generation {
         Generation {
             served: self.served(meter),
             finish_reason: Some(FinishReason::Error.as_str().to_owned()),
             native_finish_reason: Some(error.to_string()),
-            usage: Some(meter.usage()),
+            usage: Some(usage),
             charge: Charge {
                 insured: true,
                 ..Charge::default()

@@ -1,7 +1,9 @@
 //! Counts a run as it passes: usage, finish reason, times. Knows no price.
 
+use tokio::task::spawn_blocking;
+
+use super::count::{Counted, Generated};
 use crate::domain::event::{About, Choice, Event, Finish, FinishReason, Message, Reply};
-use crate::domain::json::JsonText;
 use crate::domain::usage::{Tokens, Usage, UsageSource};
 use crate::plan::estimate::tokens_of_text;
 
@@ -10,8 +12,9 @@ use crate::plan::estimate::tokens_of_text;
 pub struct Meter {
     prompt_estimate: u64,
     reported: Option<Tokens>,
-    text_bytes: u64,
-    reasoning_bytes: u64,
+    generated: Generated,
+    /// Whether more was generated since the provider last reported.
+    outdated: bool,
     finish: Option<Finish>,
     about: About,
 }
@@ -22,8 +25,8 @@ impl Meter {
         Meter {
             prompt_estimate,
             reported: None,
-            text_bytes: 0,
-            reasoning_bytes: 0,
+            generated: Generated::default(),
+            outdated: false,
             finish: None,
             about: About::default(),
         }
@@ -32,7 +35,7 @@ impl Meter {
     /// Counts a whole answer.
     pub fn reply(&mut self, reply: &Reply) {
         reply.choices.iter().for_each(|choice| self.choice(choice));
-        self.reported = reply.usage;
+        reply.usage.iter().for_each(|tokens| self.report(tokens));
         self.about = reply.about.clone();
     }
 
@@ -40,7 +43,7 @@ impl Meter {
     pub fn event(&mut self, event: &Event) {
         match event {
             Event::Choice(choice) => self.choice(choice),
-            Event::Usage(tokens) => self.reported = Some(*tokens),
+            Event::Usage(tokens) => self.report(tokens),
             Event::About(about) => self.about(about),
         }
     }
@@ -55,22 +58,53 @@ impl Meter {
         &self.about
     }
 
-    /// The usage to charge: the provider's latest word (some report in every chunk), else what was seen.
-    pub fn usage(&self) -> Usage {
+    /// The usage to charge: the provider's latest word (some report in every chunk), else what was
+    /// generated, counted. A provider's word on less than that is from before the rest was generated.
+    pub async fn usage(&mut self) -> Usage {
         match self.reported {
-            Some(tokens) => Usage {
+            Some(tokens) if self.finish.is_some() || !self.outdated => Usage {
                 tokens,
                 source: UsageSource::Reported,
             },
-            None => Usage {
-                tokens: self.seen(),
-                source: UsageSource::Estimated,
-            },
+            reported => {
+                let counted = self.count().await;
+                let known = reported.unwrap_or(Tokens {
+                    prompt: self.prompt_estimate,
+                    ..Tokens::default()
+                });
+                Usage {
+                    tokens: Tokens {
+                        completion: known.completion.max(counted.completion),
+                        reasoning: known.reasoning.max(counted.reasoning),
+                        ..known
+                    },
+                    source: UsageSource::Estimated,
+                }
+            }
         }
     }
 
+    /// Counts on a thread that may block: an answer may be long, and the tokenizer slow to unfold.
+    async fn count(&mut self) -> Counted {
+        let generated = std::mem::take(&mut self.generated);
+        let bytes = generated.bytes();
+        let counted = spawn_blocking(move || generated.count()).await;
+        counted.unwrap_or_else(|error| {
+            tracing::error!(%error, "an answer could not be counted; its length is charged");
+            Counted {
+                completion: tokens_of_text(bytes),
+                reasoning: 0,
+            }
+        })
+    }
+
+    fn report(&mut self, tokens: &Tokens) {
+        self.reported = Some(*tokens);
+        self.outdated = false;
+    }
+
     fn choice(&mut self, choice: &Choice) {
-        self.message(&choice.message);
+        self.message(choice.index, &choice.message);
         let outweighs = |finish: &Finish| finish.reason == FinishReason::Error;
         if let Some(finish) = &choice.finish
             && (self.finish.is_none() || outweighs(finish))
@@ -79,15 +113,22 @@ impl Meter {
         }
     }
 
-    fn message(&mut self, message: &Message) {
-        let length = |text: &Option<JsonText>| text.as_ref().map_or(0, |text| text.len() as u64);
-        let calls: u64 = message
+    fn message(&mut self, choice: u32, message: &Message) {
+        let calls = message
             .tool_calls
             .iter()
-            .map(|call| length(&call.name) + length(&call.arguments))
-            .sum();
-        self.text_bytes += length(&message.content) + length(&message.refusal) + calls;
-        self.reasoning_bytes += length(&message.reasoning);
+            .flat_map(|call| [&call.name, &call.arguments]);
+        let texts = [&message.content, &message.refusal]
+            .into_iter()
+            .chain(calls);
+        for text in texts.flatten() {
+            self.generated.text(choice, text);
+            self.outdated = true;
+        }
+        if let Some(reasoning) = &message.reasoning {
+            self.generated.reasoning(choice, reasoning);
+            self.outdated = true;
+        }
     }
 
     fn about(&mut self, about: &About) {
@@ -104,15 +145,5 @@ impl Meter {
         keep(&mut self.about.upstream_id, upstream_id);
         keep(&mut self.about.system_fingerprint, system_fingerprint);
         keep(&mut self.about.service_tier, service_tier);
-    }
-
-    fn seen(&self) -> Tokens {
-        let reasoning = tokens_of_text(self.reasoning_bytes);
-        Tokens {
-            prompt: self.prompt_estimate,
-            completion: tokens_of_text(self.text_bytes) + reasoning,
-            reasoning,
-            ..Tokens::default()
-        }
     }
 }

@@ -1,6 +1,7 @@
 //! Streams: bytes into frames, frames into events, events to the client, counted on the way.
 
 pub mod client;
+pub mod count;
 pub mod frames;
 pub mod meter;
 pub mod relay;
