@@ -122,11 +122,17 @@ macro_rules! count {
 
 type Row = (String, Vec<u8>, i64);
 
-/// Takes the locks in the order of [`super::leases`]; the second part cannot start before the first is done.
+/// Takes the locks in the order of [`super::leases`], and counts the accounts among them; the second part
+/// cannot start before the first is done.
 const LOCK_POSTGRES: &str = "
     WITH accounts AS MATERIALIZED (SELECT id FROM ledger_accounts WHERE id = ANY($1) ORDER BY id FOR UPDATE),
     those AS MATERIALIZED (SELECT hash FROM keys WHERE hash = ANY($2) AND (SELECT COUNT(*) FROM accounts) >= 0 ORDER BY hash FOR UPDATE)
-    SELECT COUNT(*) FROM those";
+    SELECT (SELECT COUNT(*) FROM accounts) FROM (SELECT COUNT(*) FROM those) AS locked";
+
+/// Opens the accounts of providers that are owed for the first time.
+const OPEN_POSTGRES: &str = "
+    INSERT INTO ledger_accounts (id, kind) SELECT id, 'payable' FROM UNNEST($1::TEXT[]) AS t (id) WHERE id LIKE 'payable:%' ORDER BY id
+    ON CONFLICT (id) DO NOTHING";
 
 const SETTLE_POSTGRES: &str = concat!(
     "WITH input AS (
@@ -187,11 +193,24 @@ async fn settle_postgres(
     let accounts: Vec<String> = accounts.into_iter().collect();
     let mut tx = pool.begin().await?;
     if !accounts.is_empty() {
-        sqlx::query(LOCK_POSTGRES)
+        let lock = sqlx::query_scalar(LOCK_POSTGRES)
             .bind(&accounts)
-            .bind(&columns.keys)
-            .execute(&mut *tx)
-            .await?;
+            .bind(&columns.keys);
+        let locked: i64 = lock.fetch_one(&mut *tx).await?;
+        if usize::try_from(locked) != Ok(accounts.len()) {
+            // What is not there cannot be locked in its turn, and made later it would be locked out of turn.
+            tx.rollback().await?;
+            sqlx::query(OPEN_POSTGRES)
+                .bind(&accounts)
+                .execute(pool)
+                .await?;
+            tx = pool.begin().await?;
+            sqlx::query(LOCK_POSTGRES)
+                .bind(&accounts)
+                .bind(&columns.keys)
+                .execute(&mut *tx)
+                .await?;
+        }
     }
     let short = sqlx::query_as(SETTLE_POSTGRES)
         .bind(&columns.ids)

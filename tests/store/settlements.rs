@@ -124,4 +124,23 @@ on_both_engines! {
         assert!(store.grant(&account, Nanos(-20), "correction", NOON).await.unwrap());
         assert_eq!(store.credits(&account).await.unwrap().granted, Nanos(30));
     }
+
+    async fn first_charges_of_a_provider_do_not_wait_for_each_other_in_a_circle(db: TestDb) {
+        let store = db.open().await;
+        let account = account(&store, 1_000_000).await;
+        let who = key(&store, &account, None).await;
+        for round in 0..12 {
+            let settle = (0..8).map(|_| {
+                let mut generation = run(&who, 1);
+                generation.served.as_mut().unwrap().provider = format!("lab-{round}").into();
+                let (store, row) = (store.clone(), settlement("a", generation, NOON));
+                tokio::spawn(async move { store.settle(&[row]).await })
+            });
+            for settled in settle.collect::<Vec<_>>() {
+                settled.await.unwrap().unwrap();
+            }
+        }
+        assert_eq!(store.credits(&account).await.unwrap().used, Nanos(12 * 8));
+        assert!(store.verify().await.unwrap().holds());
+    }
 }
