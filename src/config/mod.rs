@@ -144,6 +144,10 @@ pub struct LedgerConfig {
     pub queue: usize,
     /// The largest spool of settlements that the database could not take, in bytes.
     pub spool_limit: usize,
+    /// Credit borrowed for a key that rests this long is given back.
+    pub idle: Duration,
+    /// A replica that was not heard of for this long is dead.
+    pub lapse: Duration,
 }
 
 /// Limits on models that cost nothing (contract 18.1).
@@ -249,13 +253,24 @@ impl HttpConfig {
 }
 
 impl LedgerConfig {
+    /// A replica needs some time to beat, and to be heard, before it is taken for dead.
+    const LEAST_LAPSE: Duration = Duration::from_secs(3);
+
     fn convert(raw: &mut RawConfig<'_>) -> Self {
+        let lapse = raw.value("ledger.lapse", Duration::from_secs(45));
+        raw.require(
+            lapse >= Self::LEAST_LAPSE,
+            "ledger.lapse",
+            "must be at least 3s",
+        );
         LedgerConfig {
             lease: raw.value("ledger.lease", Nanos::from_dollars(1)),
             hold_cap: raw.value("ledger.hold_cap", None),
             batch: raw.value("ledger.batch", 256),
             queue: raw.value("ledger.queue", 4_096),
             spool_limit: raw.value("ledger.spool_limit", Size(256_000_000)).0,
+            idle: raw.value("ledger.idle", Duration::from_secs(5)),
+            lapse,
         }
     }
 }

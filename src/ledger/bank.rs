@@ -14,16 +14,19 @@ use tokio::time::{Instant, MissedTickBehavior};
 use tokio_util::sync::CancellationToken;
 
 use super::hold::HoldError;
-use super::lease::{Credit, Lease, Leases};
+use super::lease::{Credit, Lease, Leases, Return};
 use super::{LedgerSettings, Rhythm};
 use crate::clock;
 use crate::domain::ids::{KeyHash, random_text};
 use crate::domain::money::Nanos;
 use crate::store::{Ask, Keep, Lent, Store, StoreError};
 
-/// The most waiting runs that one transaction serves, and the most leases that one gives back.
+/// The most waiting runs that are served together.
 const AT_ONCE: usize = 256;
-/// How long a transaction of the bank may take.
+/// The most leases that one transaction changes. Each takes some round trips, and a database may be some
+/// milliseconds away: more of them would not be done within the patience, however often they were tried.
+const LEASES_AT_ONCE: usize = 32;
+/// How long a transaction of the bank may take. Everybody who waits for credit waits for it.
 const PATIENCE: Duration = Duration::from_secs(2);
 
 /// The way to the bank's task.
@@ -225,24 +228,32 @@ impl Banker {
     }
 
     async fn serve(&mut self, crowds: &mut HashMap<KeyHash, Crowd>) {
-        let asking: Vec<KeyHash> = crowds.keys().copied().collect();
-        let asks: Vec<Ask> = crowds.values().map(Crowd::ask).collect();
-        match self.borrow(&asks).await {
-            Ok(lent) => {
-                for (key, lent) in asking.iter().zip(lent) {
-                    if let Some(crowd) = crowds.get_mut(key) {
+        let mut asking: Vec<&mut Crowd> = crowds.values_mut().collect();
+        // Once this replica was taken for dead, the leases at hand are void.
+        let mut disowned = false;
+        for crowds in asking.chunks_mut(LEASES_AT_ONCE) {
+            let asks: Vec<Ask> = crowds.iter().map(|crowd| crowd.ask()).collect();
+            let lent = if disowned {
+                Err(StoreError::Disowned)
+            } else {
+                self.borrow(&asks).await
+            };
+            match lent {
+                Ok(lent) => {
+                    for (crowd, lent) in crowds.iter_mut().zip(lent) {
                         crowd.served(lent);
                     }
                 }
-            }
-            Err(error) => {
-                if matches!(error, StoreError::Disowned) {
-                    self.start_anew().await;
-                }
-                for crowd in crowds.values_mut() {
-                    crowd.failed(&error);
+                Err(error) => {
+                    disowned |= matches!(error, StoreError::Disowned);
+                    for crowd in crowds {
+                        crowd.failed(&error);
+                    }
                 }
             }
+        }
+        if disowned {
+            self.start_anew().await;
         }
     }
 
@@ -268,11 +279,8 @@ impl Banker {
             .into_iter()
             .filter(|lease| !crowds.contains_key(lease.key()) && lease.free() > 0 && needy(lease))
             .collect();
-        let keeps = resting
-            .into_iter()
-            .filter_map(|lease| Some((lease.surrender()?, lease)))
-            .collect();
-        self.give_back(keeps).await
+        let backs = resting.iter().filter_map(Lease::surrender).collect();
+        self.give_back(backs).await
     }
 
     async fn tick(&mut self) {
@@ -281,28 +289,33 @@ impl Banker {
             return;
         }
         let now = Instant::now();
-        let spare = |lease: Arc<Lease>| Some((lease.spare(now, self.rhythm.idle)?, lease));
-        let spares = self.leases.all().into_iter().filter_map(spare).collect();
+        let spare = |lease: &Arc<Lease>| lease.spare(now, self.rhythm.idle);
+        let spares = self.leases.all().iter().filter_map(spare).collect();
         self.give_back(spares).await;
         self.leases.sweep();
     }
 
     /// Gives back in pieces. Answers whether anything was given.
-    async fn give_back(&self, keeps: Vec<(Keep, Arc<Lease>)>) -> bool {
-        let mut given = false;
-        for piece in keeps.chunks(AT_ONCE) {
-            let keeps: Vec<Keep> = piece.iter().map(|(keep, _)| keep.clone()).collect();
+    async fn give_back(&self, backs: Vec<Return>) -> bool {
+        let mut moved = false;
+        for piece in backs.chunks(LEASES_AT_ONCE) {
+            let keeps: Vec<Keep> = piece.iter().map(|back| back.keep.clone()).collect();
             let replica = self.leases.replica();
             let give = self.store.give_back(&replica, &keeps);
             match within_patience(give).await {
-                Ok(()) => given = true,
+                Ok(given) => {
+                    moved |= given.iter().any(|given| *given > Nanos::ZERO);
+                    for (back, given) in piece.iter().zip(given) {
+                        back.done(Some(given));
+                    }
+                }
                 Err(error) => {
                     tracing::debug!(%error, "idle credit could not be given back");
-                    piece.iter().for_each(|(_, lease)| lease.drifted());
+                    piece.iter().for_each(|back| back.done(None));
                 }
             }
         }
-        given
+        moved
     }
 
     /// Shows that this replica lives, and looks after the others. Answers whether the database heard it.
@@ -329,7 +342,7 @@ impl Banker {
 
     /// Reclaims the leases of replicas whose beats were seen to stand still for long enough.
     async fn bury_the_dead(&mut self) {
-        let Ok(seen) = self.store.replicas().await else {
+        let Ok(seen) = within_patience(self.store.replicas()).await else {
             self.others.clear();
             return;
         };
@@ -345,7 +358,8 @@ impl Banker {
                 .map_or(now, |(_, since)| *since);
             // A count below zero was left by a replica that died while it reclaimed.
             if beats < 0 || now.duration_since(since) >= self.rhythm.reclaim {
-                match self.store.reclaim(&replica, beats).await {
+                // What is not done in time is taken up again with the next beat.
+                match within_patience(self.store.reclaim(&replica, beats)).await {
                     Ok(true) => tracing::info!(
                         replica,
                         "took back the leases of a replica that stopped beating"
@@ -364,7 +378,7 @@ impl Banker {
     async fn start_anew(&mut self) {
         tracing::warn!("this replica was taken for dead; it starts over without leases");
         let replica = fresh_name();
-        match register(&self.store, &replica, None).await {
+        match within_patience(register(&self.store, &replica, None)).await {
             Ok(()) => self.leases.disowned(replica),
             Err(error) => tracing::warn!(%error, "the replica could not register again yet"),
         }

@@ -51,12 +51,24 @@ struct State {
     asked: bool,
     /// The row in the database may hold more than the sum here.
     adrift: bool,
+    /// Counts the charges that are known to be committed.
+    commits: u64,
     /// The largest hold of late.
     largest: i64,
     /// Charged since the last tick, and the average of a tick.
     charged: i64,
     pace: i64,
     used_at: Instant,
+}
+
+/// Credit on its way back to the database, of which `free` was brought down to what is kept.
+pub(super) struct Return {
+    pub(super) lease: Arc<Lease>,
+    pub(super) keep: Keep,
+    /// What left `free`.
+    freed: i128,
+    /// Commits seen by then, where the row was not known to equal the sum here.
+    adrift_at: Option<u64>,
 }
 
 /// Credit taken from a lease for one run. Dropping it gives it back.
@@ -176,6 +188,7 @@ impl Lease {
             void: false,
             asked: false,
             adrift: false,
+            commits: 0,
             largest: 0,
             charged: 0,
             pace: 0,
@@ -271,7 +284,7 @@ impl Lease {
     }
 
     /// Once a tick: what to give back, if anything. What is given back is gone from here at once.
-    pub(super) fn spare(&self, now: Instant, idle: Duration) -> Option<Keep> {
+    pub(super) fn spare(self: &Arc<Self>, now: Instant, idle: Duration) -> Option<Return> {
         let mut state = self.state.lock();
         state.pace = clamp((i128::from(state.pace) * 3 + i128::from(state.charged)) / 4);
         state.charged = 0;
@@ -287,26 +300,47 @@ impl Lease {
         } else {
             wanted.saturating_mul(2)
         };
-        let adrift = std::mem::take(&mut state.adrift);
-        if state.void || (state.free <= i128::from(kept) && !adrift) {
+        if state.void || (state.free <= i128::from(kept) && !state.adrift) {
             return None;
         }
         Some(self.keep(&mut state, kept))
     }
 
     /// Gives up everything that is free, for others of the same account or at the end.
-    pub(super) fn surrender(&self) -> Option<Keep> {
+    pub(super) fn surrender(self: &Arc<Self>) -> Option<Return> {
         let mut state = self.state.lock();
         (!state.void).then(|| self.keep(&mut state, 0))
     }
 
-    fn keep(&self, state: &mut State, kept: i64) -> Keep {
-        state.free = state.free.min(i128::from(kept));
+    fn keep(self: &Arc<Self>, state: &mut State, kept: i64) -> Return {
+        let free = state.free.min(i128::from(kept));
+        let freed = state.free - free;
+        state.free = free;
         let keep = clamp(state.free + state.held + state.settling).max(0);
-        Keep {
-            key: self.key,
-            account: self.account.clone(),
-            keep: Nanos(keep),
+        let adrift_at = std::mem::take(&mut state.adrift).then_some(state.commits);
+        Return {
+            lease: Arc::clone(self),
+            keep: Keep {
+                key: self.key,
+                account: self.account.clone(),
+                keep: Nanos(keep),
+            },
+            freed,
+            adrift_at,
+        }
+    }
+
+    /// Notes what the database took of a return. A charge that was committed after the return was made
+    /// up, and before it arrived, has brought the row down already; then as much less was given, and that
+    /// much of what was freed is still here to spend.
+    fn returned(&self, back: &Return, given: i64) {
+        let mut state = self.state.lock();
+        match back.adrift_at {
+            None if !state.void => state.free += (back.freed - i128::from(given)).max(0),
+            None => {}
+            // How far the row was off is not known, so that what was given says nothing; that no charge
+            // came between does.
+            Some(commits) => state.adrift |= state.settling != 0 || state.commits != commits,
         }
     }
 
@@ -337,6 +371,7 @@ impl Lease {
     fn settled(&self, net: i64, committed: bool) {
         let mut state = self.state.lock();
         state.settling -= i128::from(net);
+        state.commits += u64::from(committed);
         if !committed && !state.void {
             state.free += i128::from(net);
         }
@@ -345,6 +380,16 @@ impl Lease {
 
 fn clamp(amount: i128) -> i64 {
     i64::try_from(amount).unwrap_or(if amount < 0 { i64::MIN } else { i64::MAX })
+}
+
+impl Return {
+    /// Notes what the database took, or that this is not known.
+    pub(super) fn done(&self, given: Option<Nanos>) {
+        match given {
+            Some(given) => self.lease.returned(self, given.0),
+            None => self.lease.drifted(),
+        }
+    }
 }
 
 impl Credit {
@@ -363,6 +408,151 @@ impl Drop for Credit {
     fn drop(&mut self) {
         if self.amount != 0 {
             self.lease.give_back(self.amount);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// A lease, the row that it mirrors, and everything that is under way between them.
+    struct Mirror {
+        lease: Arc<Lease>,
+        row: i128,
+        holds: Vec<Credit>,
+        /// Charged, and not committed yet.
+        queue: Vec<i64>,
+        /// Committed, and not noted yet: the charge, and what the row covered of it.
+        committed: Vec<(i64, i128)>,
+        back: Option<Return>,
+    }
+
+    #[derive(Clone, Debug)]
+    enum Step {
+        Lend { amount: i64, answered: bool },
+        Take(i64),
+        Release(usize),
+        Charge { hold: usize, net: i64 },
+        Commit,
+        Note,
+        SetOut { everything: bool },
+        Arrive { answered: bool },
+    }
+
+    fn step() -> impl Strategy<Value = Step> {
+        let amount = 1_i64..100;
+        prop_oneof![
+            (amount.clone(), prop::bool::weighted(0.9))
+                .prop_map(|(amount, answered)| Step::Lend { amount, answered }),
+            amount.clone().prop_map(Step::Take),
+            (0_usize..4).prop_map(Step::Release),
+            // Some cost more than was held for them.
+            (0_usize..4, 0_i64..120).prop_map(|(hold, net)| Step::Charge { hold, net }),
+            Just(Step::Commit),
+            Just(Step::Note),
+            any::<bool>().prop_map(|everything| Step::SetOut { everything }),
+            prop::bool::weighted(0.9).prop_map(|answered| Step::Arrive { answered }),
+        ]
+    }
+
+    impl Mirror {
+        fn new() -> Self {
+            let lease = Lease::new(KeyHash::of("key"), "user_a".into(), "replica".into(), 0);
+            Mirror {
+                lease: Arc::new(lease),
+                row: 0,
+                holds: Vec::new(),
+                queue: Vec::new(),
+                committed: Vec::new(),
+                back: None,
+            }
+        }
+
+        fn take(&mut self, step: &Step) {
+            match *step {
+                // The bank does one thing at a time: it never lends while a return is on its way.
+                Step::Lend { amount, answered } if self.back.is_none() => {
+                    self.row += i128::from(amount);
+                    if answered {
+                        self.lease.borrowed(amount);
+                    } else {
+                        self.lease.drifted();
+                    }
+                }
+                Step::Take(amount) => self.holds.extend(self.lease.take(amount)),
+                Step::Release(hold) if hold < self.holds.len() => drop(self.holds.remove(hold)),
+                Step::Charge { hold, net } if hold < self.holds.len() => {
+                    self.holds.remove(hold).charge(net);
+                    self.queue.push(net);
+                }
+                Step::Lend { .. } | Step::Release(_) | Step::Charge { .. } => {}
+                Step::Commit => {
+                    for net in self.queue.drain(..) {
+                        let covered = self.row.min(i128::from(net));
+                        self.row -= covered;
+                        self.committed.push((net, covered));
+                    }
+                }
+                Step::Note => {
+                    for (net, covered) in self.committed.drain(..) {
+                        self.lease.state.lock().free += i128::from(net) - covered;
+                        self.lease.settled(net, true);
+                    }
+                }
+                Step::SetOut { everything } if self.back.is_none() => {
+                    let rest = if everything {
+                        Duration::ZERO
+                    } else {
+                        Duration::MAX
+                    };
+                    self.back = self.lease.spare(Instant::now(), rest);
+                }
+                Step::SetOut { .. } => {}
+                Step::Arrive { answered } => {
+                    let Some(back) = self.back.take() else { return };
+                    let given = (self.row - i128::from(back.keep.keep.0)).max(0);
+                    self.row -= given;
+                    back.done(answered.then_some(Nanos(clamp(given))));
+                }
+            }
+        }
+
+        /// What may still be charged to the lease.
+        fn sum(&self) -> i128 {
+            let state = self.lease.state.lock();
+            state.free + state.held + state.settling
+        }
+
+        /// What the row will have once what is committed is noted.
+        fn backing(&self) -> i128 {
+            let unnoted: i128 = self.committed.iter().map(|(_, covered)| covered).sum();
+            self.row + unnoted
+        }
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(10_000) })]
+
+        /// Whatever happens in whatever order, no more is lent here than the row has, and once everything
+        /// has come to rest, nothing is left in the row that nobody here knows of.
+        #[test]
+        fn a_lease_never_exceeds_its_row_and_leaves_nothing_in_it(steps in prop::collection::vec(step(), 0..40)) {
+            let mut mirror = Mirror::new();
+            for step in &steps {
+                mirror.take(step);
+                prop_assert!(mirror.sum() <= mirror.backing(), "{} of {} after {step:?}", mirror.sum(), mirror.backing());
+            }
+            mirror.holds.clear();
+            let (arrive, set_out) = (Step::Arrive { answered: true }, Step::SetOut { everything: true });
+            for step in [&arrive, &Step::Commit, &Step::Note, &set_out, &arrive, &set_out, &arrive] {
+                mirror.take(step);
+            }
+            prop_assert_eq!(mirror.row, 0);
+            // Below nothing when a charge beyond its hold used up what was lent without an answer.
+            prop_assert!(mirror.sum() <= 0);
         }
     }
 }

@@ -81,14 +81,21 @@ pub struct Rhythm {
     pub reclaim: Duration,
 }
 
+impl Rhythm {
+    /// The rhythm in which a lease rests for `idle`, and a replica is dead after `lapse`.
+    pub fn new(idle: Duration, lapse: Duration) -> Self {
+        Rhythm {
+            tick: (idle / 5).min(lapse / 45).max(Duration::from_millis(1)),
+            idle,
+            fence: lapse * 4 / 9,
+            reclaim: lapse,
+        }
+    }
+}
+
 impl Default for Rhythm {
     fn default() -> Self {
-        Rhythm {
-            tick: Duration::from_secs(1),
-            idle: Duration::from_secs(5),
-            fence: Duration::from_secs(20),
-            reclaim: Duration::from_secs(45),
-        }
+        Rhythm::new(Duration::from_secs(5), Duration::from_secs(45))
     }
 }
 
@@ -115,15 +122,17 @@ impl From<&Config> for LedgerSettings {
             batch,
             queue,
             spool_limit,
+            idle,
+            lapse,
         } = config.ledger;
-        let defaults = LedgerSettings::in_directory(config.data_dir.clone());
         LedgerSettings {
+            directory: config.data_dir.clone(),
             lease,
             hold_cap,
             batch,
             queue,
             spool_limit,
-            ..defaults
+            rhythm: Rhythm::new(idle, lapse),
         }
     }
 }

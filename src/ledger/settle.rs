@@ -66,6 +66,26 @@ pub(super) struct Settler {
 /// How a part of a batch went: each row's outcome, or the database went away.
 type Settled = Result<Vec<Result<(), SettleError>>, StoreError>;
 
+/// How much of the spool is replayed at once: less after each failure, since a database that is slow might
+/// never do a large piece in time, however often it is tried.
+struct Pace(usize);
+
+impl Default for Pace {
+    fn default() -> Self {
+        Pace(REPLAYED_AT_ONCE)
+    }
+}
+
+impl Pace {
+    fn slower(&mut self) {
+        self.0 = (self.0 / 2).max(1);
+    }
+
+    fn faster(&mut self) {
+        self.0 = (self.0 * 2).min(REPLAYED_AT_ONCE);
+    }
+}
+
 /// A look for the database, some time from now.
 type Probe = Pin<Box<dyn Future<Output = Result<(), StoreError>> + Send>>;
 
@@ -83,6 +103,7 @@ impl Writer {
     pub(super) async fn run(self, mut inbox: mpsc::Receiver<Job>, stop: CancellationToken) {
         let mut jobs = Vec::with_capacity(self.batch);
         let mut probe = self.probe(Duration::ZERO);
+        let mut pace = Pace::default();
         loop {
             // Taken in turns: neither may a busy inbox hold up the replay, nor the replay the inbox.
             tokio::select! {
@@ -91,7 +112,7 @@ impl Writer {
                     _ => self.take(std::mem::take(&mut jobs)).await,
                 },
                 back = &mut probe, if !self.spool.is_empty() => {
-                    let replayed = back.is_ok() && self.settler.replay_piece(&self.spool).await;
+                    let replayed = back.is_ok() && self.settler.replay_piece(&self.spool, &mut pace).await;
                     probe = self.probe(if replayed { Duration::ZERO } else { PAUSE });
                 }
                 () = stop.cancelled() => break,
@@ -164,25 +185,28 @@ impl Settler {
 
     /// Replays the spool for as long as the database takes it.
     pub(super) async fn replay(&self, spool: &Spool) {
-        while !spool.is_empty() && self.replay_piece(spool).await {}
+        let mut pace = Pace::default();
+        while !spool.is_empty() && self.replay_piece(spool, &mut pace).await {}
     }
 
     /// Replays one piece of the spool. Answers whether that went well.
-    async fn replay_piece(&self, spool: &Spool) -> bool {
-        match self.try_replay_piece(spool).await {
+    async fn replay_piece(&self, spool: &Spool, pace: &mut Pace) -> bool {
+        match self.try_replay_piece(spool, pace.0).await {
             Ok(settlements) => {
+                pace.faster();
                 tracing::info!(settlements, "settlements of the spool are in the database");
                 true
             }
             Err(error) => {
+                pace.slower();
                 tracing::warn!(%error, "the spool cannot be replayed yet");
                 false
             }
         }
     }
 
-    async fn try_replay_piece(&self, spool: &Spool) -> Result<usize, ReplayError> {
-        let piece = spool.next(REPLAYED_AT_ONCE).await?;
+    async fn try_replay_piece(&self, spool: &Spool, most: usize) -> Result<usize, ReplayError> {
+        let piece = spool.next(most).await?;
         self.settle(&piece.settlements).await?;
         spool.done(&piece).await?;
         Ok(piece.settlements.len())

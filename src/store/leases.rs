@@ -140,23 +140,26 @@ impl Store {
     }
 
     /// Brings leases down to what their replica wants to keep, and the rest back to wallet and cap. Says
-    /// what to keep rather than what to give, so that doing it twice is the same as once.
-    pub async fn give_back(&self, replica: &str, keeps: &[Keep]) -> Result<(), StoreError> {
+    /// what to keep rather than what to give, so that doing it twice is the same as once. Answers what each
+    /// gave, in the order of the keeps: less than was meant where a charge came first.
+    pub async fn give_back(&self, replica: &str, keeps: &[Keep]) -> Result<Vec<Nanos>, StoreError> {
         const LEASE: &str = "SELECT amount_nanos FROM leases WHERE replica = $1 AND key_hash = $2";
         const LOWER: &str =
             "UPDATE leases SET amount_nanos = $3 WHERE replica = $1 AND key_hash = $2";
         const END: &str = "DELETE FROM leases WHERE replica = $1 AND key_hash = $2";
-        write!(self, tx => {
+        let given = write!(self, tx => {
             let wallets: BTreeMap<String, ()> = keeps.iter().map(|keep| (wallet_of(&keep.account), ())).collect();
             for id in wallets.keys() {
                 sqlx::query(LOCK_WALLET).bind(id).execute(&mut *tx).await?;
             }
-            for (_, keep) in sorted(keeps, |keep| keep.key) {
+            let mut given = Vec::with_capacity(keeps.len());
+            for (position, keep) in sorted(keeps, |keep| keep.key) {
                 let hash = keep.key.as_bytes().as_slice();
                 sqlx::query(LOCK_KEY).bind(hash).execute(&mut *tx).await?;
                 let amount: Option<i64> = sqlx::query_scalar(LEASE).bind(replica).bind(hash).fetch_optional(&mut *tx).await?;
-                let Some(amount) = amount else { continue };
+                let amount = amount.unwrap_or(0);
                 let kept = amount.min(keep.keep.0).max(0);
+                given.push((position, Nanos(amount - kept)));
                 if kept == 0 {
                     sqlx::query(END).bind(replica).bind(hash).execute(&mut *tx).await?;
                 } else {
@@ -165,8 +168,9 @@ impl Store {
                 sqlx::query(ADD_TO_WALLET).bind(wallet_of(&keep.account)).bind(kept - amount).execute(&mut *tx).await?;
                 sqlx::query(ADD_TO_KEY).bind(hash).bind(kept - amount).execute(&mut *tx).await?;
             }
+            given
         });
-        Ok(())
+        Ok(in_order(given))
     }
 
     /// Takes back every lease of a replica whose count of beats still is `beats`, and forgets it. Answers

@@ -203,6 +203,8 @@ prop_compose! {
 }
 
 proptest! {
+    #![proptest_config(ProptestConfig::with_cases(10_000))]
+
     /// The charge is the nearest nano-dollar to the exact sum, the upper one of two that are equally near.
     #[test]
     fn a_charge_is_the_exact_sum_rounded_once(prices in any_prices(), tokens in any_tokens(), ppm in proptest::option::of(1_i64..2_000_000)) {
