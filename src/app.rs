@@ -52,6 +52,8 @@ struct Parts {
     /// Work that goes on without a request: the ledger's writer, the watch on key changes.
     background: TaskTracker,
     stop: CancellationToken,
+    /// Ends what goes on for callers who left.
+    hurry: CancellationToken,
 }
 
 /// Why the server cannot start.
@@ -82,11 +84,8 @@ pub enum NotReady {
 impl App {
     /// Builds the parts over an open store and a loaded catalogue.
     pub async fn build(config: &Config, store: Store, catalog: Catalog) -> Result<App, StartError> {
-        let (journeys, background, stop) = (
-            TaskTracker::new(),
-            TaskTracker::new(),
-            CancellationToken::new(),
-        );
+        let (journeys, background) = (TaskTracker::new(), TaskTracker::new());
+        let (stop, hurry) = (CancellationToken::new(), CancellationToken::new());
         let ledger =
             Ledger::start(store.clone(), LedgerSettings::from(config), &background).await?;
         let auth = Auth::start(store.clone(), &background, stop.clone());
@@ -103,6 +102,7 @@ impl App {
             transport,
             config.default_model.as_deref(),
             journeys.clone(),
+            hurry.clone(),
         );
         Ok(App {
             auth,
@@ -119,6 +119,7 @@ impl App {
                 journeys,
                 background,
                 stop,
+                hurry,
             }),
         })
     }
@@ -139,6 +140,7 @@ impl App {
             journeys,
             background,
             stop,
+            hurry,
         } = &*self.parts;
         journeys.close();
         if tokio::time::timeout(patience, journeys.wait())
@@ -147,6 +149,8 @@ impl App {
         {
             tracing::warn!("requests were still running when the drain timeout passed");
         }
+        // What was generated for callers who left is charged as far as it came: the ledger waits for that.
+        hurry.cancel();
         ledger.close().await;
         stop.cancel();
         background.close();

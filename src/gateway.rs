@@ -2,12 +2,15 @@
 //!
 //! Every skin uses it. Knows the stages and their order; the stages know nothing of each other.
 
+use std::pin::pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use tokio::sync::oneshot;
+use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::attempt::run::{self, Answer, Exhausted};
+use crate::attempt::run::{self, Answer, Exhausted, Outcome};
 use crate::auth::FreeLimits;
 use crate::catalog::Catalog;
 use crate::clock::now_ms;
@@ -17,7 +20,7 @@ use crate::domain::principal::Principal;
 use crate::domain::quota::QuotaExceeded;
 use crate::ledger::{Hold, HoldError, Ledger, SettleError};
 use crate::plan::{self, PlanError};
-use crate::rank::{self, RankError, Ranked, Situation};
+use crate::rank::{self, Candidate, RankError, Ranked, Situation};
 use crate::stream::client::{self, Begun, Client, Delivery, Head, Left, Receipt, Whole};
 use crate::stream::meter::Meter;
 use crate::stream::relay::{self, Ending, Relayed};
@@ -25,10 +28,12 @@ use crate::stream::source::EventStream;
 use crate::transport::Transport;
 
 mod ceiling;
+mod drain;
 mod free;
 mod record;
 
 pub use ceiling::Ceiling;
+use drain::Drains;
 use record::Run;
 
 /// Serves calls. Cloning shares everything.
@@ -40,6 +45,7 @@ pub struct Gateway {
     transport: Transport,
     default_model: Option<Arc<str>>,
     tasks: TaskTracker,
+    drains: Drains,
 }
 
 /// A call under way. Dropping it tells the journey that the caller left.
@@ -82,7 +88,8 @@ pub enum Refusal {
 }
 
 impl Gateway {
-    /// A gateway over its parts; the journeys' tasks belong to `tasks`, which the shutdown awaits.
+    /// A gateway over its parts; the journeys' tasks belong to `tasks`, which the shutdown awaits, and those
+    /// whose caller has left end with `hurry` at the latest.
     pub fn new(
         catalog: Catalog,
         ledger: Ledger,
@@ -90,6 +97,7 @@ impl Gateway {
         transport: Transport,
         default_model: Option<&str>,
         tasks: TaskTracker,
+        hurry: CancellationToken,
     ) -> Self {
         Gateway {
             catalog,
@@ -98,6 +106,7 @@ impl Gateway {
             transport,
             default_model: default_model.map(Arc::from),
             tasks,
+            drains: Drains::new(hurry),
         }
     }
 
@@ -141,10 +150,7 @@ impl Gateway {
             .await
             .map_err(|error| Refusal::Hold { error, ceiling })?;
         let meter = Meter::new(plan.prompt_tokens);
-        match client
-            .unless_left(run::run(&self.transport, &run.call, candidates))
-            .await
-        {
+        match self.attempt(&run.call, client, candidates).await {
             Ok(Ok(outcome)) => {
                 run.answered_by(outcome.candidate, outcome.attempts);
                 match outcome.answer {
@@ -162,6 +168,31 @@ impl Gateway {
         Ok(())
     }
 
+    /// Runs the attempts. A caller who leaves cancels them, unless they are to be paid for all the same:
+    /// then the one under way goes on, and no other begins.
+    async fn attempt(
+        &self,
+        call: &Call,
+        client: &mut Client<Refusal>,
+        candidates: Vec<Candidate>,
+    ) -> Result<Result<Outcome, Exhausted>, Left> {
+        let billed = candidates
+            .iter()
+            .any(|candidate| !candidate.endpoint.provider.cancels);
+        let left = AtomicBool::new(false);
+        let candidates = candidates
+            .into_iter()
+            .take_while(|_| !left.load(Ordering::Relaxed));
+        let mut attempts = pin!(run::run(&self.transport, call, candidates));
+        match client.unless_left(&mut attempts).await {
+            Err(Left) if billed => {
+                left.store(true, Ordering::Relaxed);
+                self.drains.finish(attempts).await.ok_or(Left)
+            }
+            done => done,
+        }
+    }
+
     async fn whole(
         &self,
         run: &mut Run,
@@ -170,6 +201,7 @@ impl Gateway {
         mut meter: Meter,
         reply: Reply,
     ) -> Result<(), SettleError> {
+        run.cancelled = client.has_left();
         meter.reply(&reply);
         let receipt = self.settle(run, hold, &mut meter).await?;
         client.whole(Whole {
@@ -186,10 +218,10 @@ impl Gateway {
         client: &mut Client<Refusal>,
         hold: Hold,
         mut meter: Meter,
-        stream: EventStream,
+        mut stream: EventStream,
     ) {
         client.stream(run.head());
-        let Relayed { ending, first } = relay::relay(stream, &mut meter, client).await;
+        let Relayed { ending, first } = relay::relay(&mut stream, &mut meter, client).await;
         run.first_token_at = first;
         let last = match ending {
             Ending::Complete(held) => match self.settle(run, hold, &mut meter).await {
@@ -207,6 +239,12 @@ impl Gateway {
             }
             Ending::Left => {
                 run.cancelled = true;
+                if !run.can_be_cancelled() {
+                    let rest = relay::drain(&mut stream, &mut meter);
+                    self.drains.finish(rest).await;
+                }
+                // At once, before the settlement: the upstream is still at work.
+                drop(stream);
                 if let Err(error) = self.settle(run, hold, &mut meter).await {
                     tracing::error!(generation.id = %run.id, %error, "a cancelled run could not be settled");
                 }

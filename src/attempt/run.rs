@@ -49,7 +49,7 @@ pub struct Exhausted {
 pub async fn run(
     transport: &Transport,
     call: &Call,
-    candidates: Vec<Candidate>,
+    candidates: impl IntoIterator<Item = Candidate>,
 ) -> Result<Outcome, Exhausted> {
     let mut exhausted = Exhausted {
         attempts: Vec::new(),

@@ -61,6 +61,12 @@ impl Run {
         self.answered = Some((candidate, Instant::now()));
     }
 
+    /// Whether the provider that answers stops when it is hung up on.
+    pub(super) fn can_be_cancelled(&self) -> bool {
+        let answered = self.answered.as_ref();
+        answered.is_none_or(|(candidate, _)| candidate.endpoint.provider.cancels)
+    }
+
     /// What every part of the answer repeats.
     pub(super) fn head(&self) -> Head {
         let answered = self.answered.as_ref().map(|(candidate, _)| candidate);

@@ -107,6 +107,15 @@ impl<E> Client<E> {
         }
     }
 
+    /// Whether nobody listens any more.
+    pub fn has_left(&self) -> bool {
+        match (&self.begin, &self.stream) {
+            (Some(begin), _) => begin.is_closed(),
+            (None, Some(sender)) => sender.is_closed(),
+            (None, None) => true,
+        }
+    }
+
     /// Answers with a refusal.
     pub fn refuse(&mut self, error: E) {
         self.begin(Err(error));

@@ -15,7 +15,7 @@ pub enum Ending {
     Complete(Vec<Choice>),
     /// The upstream broke off.
     Broken(StreamError),
-    /// The caller left; dropping the stream cancels the upstream.
+    /// The caller left. What had arrived by then is counted; dropping the stream cancels the upstream.
     Left,
 }
 
@@ -30,7 +30,7 @@ pub struct Relayed {
 
 /// Relays until the answer ends, breaks, or nobody listens. A slow reader slows the upstream.
 pub async fn relay<E>(
-    mut stream: EventStream,
+    stream: &mut EventStream,
     meter: &mut Meter,
     client: &mut Client<E>,
 ) -> Relayed {
@@ -55,7 +55,17 @@ pub async fn relay<E>(
             break Ending::Left;
         }
     };
+    if let Ending::Left = ending {
+        stream.arrived().for_each(|event| meter.event(&event));
+    }
     Relayed { ending, first }
+}
+
+/// Counts the rest of an answer that nobody listens to any more, to its end or as far as it comes.
+pub async fn drain(stream: &mut EventStream, meter: &mut Meter) {
+    while let Ok(Some(event)) = stream.next().await {
+        meter.event(&event);
+    }
 }
 
 /// What may be delivered at once, and the finish reason that waits for the settlement.

@@ -92,6 +92,11 @@ impl EventStream {
         }
     }
 
+    /// What has been read and not been asked for.
+    pub fn arrived(&mut self) -> impl Iterator<Item = Event> {
+        self.events.drain(..)
+    }
+
     /// Puts back what was read to find the commit point.
     pub fn unread(&mut self, events: Vec<Event>) {
         for event in events.into_iter().rev() {

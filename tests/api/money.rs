@@ -6,7 +6,9 @@ use turnpike::domain::money::Nanos;
 
 use crate::support::db::on_both_engines;
 use crate::support::server::Server;
-use crate::support::upstream::{Step, Upstream, chunk, event, json_body, sse_head};
+use crate::support::upstream::{
+    Step, Upstream, chunk, completion, done, event, json_body, sse_head,
+};
 
 fn ask(max_tokens: u64, stream: bool) -> Value {
     json!({"model": "acme/orca", "messages": [{"role": "user", "content": "Go"}], "max_tokens": max_tokens, "stream": stream})
@@ -90,5 +92,60 @@ async fn a_caller_who_leaves_a_plain_call_cancels_it() {
     upstream.called(1).await;
     call.abort();
     upstream.hung_up(1).await;
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn the_printed_cost_is_what_is_stored_to_the_nano_dollar() {
+    let upstream = Upstream::start(|seen| {
+        let counts: Vec<u64> = seen.body["messages"][0]["content"]
+            .as_str()
+            .unwrap()
+            .split(' ')
+            .map(|count| count.parse().unwrap())
+            .collect();
+        let usage = json!({"prompt_tokens": counts[0], "completion_tokens": counts[1], "total_tokens": counts[0] + counts[1]});
+        if !seen.streams() {
+            let mut body = completion("word");
+            body["usage"] = usage;
+            return json_body(200, &body);
+        }
+        let mut last = chunk(&json!({"content": "word"}), Some("stop"));
+        last["usage"] = usage;
+        vec![sse_head(), event(&last), done()]
+    })
+    .await;
+    let config = upstream.provider("lab-a", "0.000000000123", "0.000004567891");
+    let server = Server::alone(&config).await;
+    for (counts, stream) in [
+        ("1 0", false),
+        ("4 1", true),
+        ("1 1", false),
+        ("30000 99999", true),
+        ("3 7", false),
+    ] {
+        let body = json!({"model": "acme/orca", "stream": stream, "max_tokens": 5, "messages": [{"role": "user", "content": counts}]});
+        let answer = server.http.post("/api/v1/chat/completions", &body).await;
+        let id = answer.headers["x-generation-id"].to_str().unwrap();
+        let stored = server
+            .store
+            .generation(&server.account, id)
+            .await
+            .unwrap()
+            .unwrap();
+        let text = answer.text();
+        let printed = text
+            .split("\"cost\":")
+            .nth(1)
+            .unwrap()
+            .split([',', '}'])
+            .next()
+            .unwrap();
+        assert_eq!(
+            Nanos::parse(printed),
+            Ok(stored.generation.charge.net),
+            "{counts}: {text}"
+        );
+    }
     server.stop().await;
 }

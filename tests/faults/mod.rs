@@ -1,3 +1,6 @@
 //! What breaks around the gateway, and what must hold all the same.
 
+mod away;
 mod crash;
+mod disconnect;
+mod overspend;

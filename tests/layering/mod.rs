@@ -190,6 +190,22 @@ fn modules_stay_in_their_layer() {
     assert!(crossings.is_empty(), "\n{}", crossings.join("\n"));
 }
 
+/// Amounts are integers wherever they are kept, added up or charged.
+#[test]
+fn no_float_touches_money() {
+    let of_money = |name: &str| {
+        ["ledger", "store", "domain/money.rs"]
+            .iter()
+            .any(|place| is_in(name, place))
+    };
+    let floats = sources(&src()).into_iter().filter(|file| {
+        let code = code(file);
+        of_money(&name(file)) && ["f32", "f64"].iter().any(|float| code.contains(float))
+    });
+    let floats: Vec<String> = floats.map(|file| name(&file)).collect();
+    assert!(floats.is_empty(), "{floats:?}");
+}
+
 #[test]
 fn the_test_sees_what_it_looks_for() {
     assert!(mentions("use sqlx::Row;", "sqlx") && mentions("crate::store::db", "crate::store"));

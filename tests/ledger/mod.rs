@@ -2,3 +2,4 @@
 
 mod away;
 mod holds;
+mod model;

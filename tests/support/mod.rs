@@ -7,5 +7,6 @@ pub(crate) mod db;
 pub(crate) mod money;
 pub(crate) mod process;
 pub(crate) mod proxy;
+pub(crate) mod scale;
 pub(crate) mod server;
 pub(crate) mod upstream;

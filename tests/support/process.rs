@@ -5,7 +5,9 @@ use std::process::{Child, Command, Stdio};
 
 use serde_json::Value;
 use tokio::task::spawn_blocking;
-use turnpike::store::Database;
+use turnpike::domain::ids::KeyHash;
+use turnpike::domain::secret::Secret;
+use turnpike::store::{Database, Key, Store};
 
 use super::db::TestDb;
 
@@ -28,6 +30,11 @@ impl Drop for Process {
 impl Process {
     /// Starts the server with this configuration. With SQLite its data folder holds the database.
     pub(crate) async fn start(db: &TestDb, config: &str) -> Process {
+        Process::start_on(&db.database, config).await
+    }
+
+    /// As [`Process::start`], on a database that is no test's own.
+    pub(crate) async fn start_on(database: &Database, config: &str) -> Process {
         let folder = tempfile::tempdir().unwrap();
         let data_dir = folder.path().join("data");
         let head = format!(
@@ -36,7 +43,7 @@ impl Process {
         );
         let text = format!("{head}\n[log]\nlevel = \"warn\"\n{config}");
         std::fs::write(folder.path().join("turnpike.toml"), text).unwrap();
-        let database_url = match &db.database {
+        let database_url = match database {
             Database::Postgres { url, .. } => Some(url.expose().to_owned()),
             Database::Sqlite { .. } => None,
         };
@@ -69,6 +76,26 @@ impl Process {
         assert!(ended.await.unwrap().unwrap().success());
     }
 
+    /// How many bytes of settlements wait for the database.
+    pub(crate) fn spooled(&self) -> u64 {
+        let spool = self.folder.path().join("data/settlements.spool");
+        std::fs::metadata(spool).unwrap().len()
+    }
+
+    /// The database that the server works on.
+    pub(crate) async fn store(&self) -> Store {
+        let database = match &self.database_url {
+            Some(url) => Database::Postgres {
+                url: Secret::new(url),
+                connections: 2,
+            },
+            None => Database::Sqlite {
+                file: self.folder.path().join("data/turnpike.db"),
+            },
+        };
+        Store::open(&database).await.unwrap()
+    }
+
     /// Runs a command of the binary beside the server; it must succeed and print JSON.
     pub(crate) async fn run(&self, arguments: &[&str]) -> Value {
         let mut command = command(&self.folder, self.database_url.as_deref());
@@ -84,6 +111,14 @@ impl Process {
         assert!(output.status.success(), "{arguments:?}: {out}{err}");
         serde_json::from_str(&out).unwrap_or_else(|error| panic!("{arguments:?}: {error}: {out}"))
     }
+}
+
+/// A key as it is stored, by its text.
+pub(crate) async fn stored_key(store: &Store, key: &str) -> Key {
+    let hash = KeyHash::of(key);
+    let known = store.known_key(&hash).await.unwrap().unwrap();
+    let account = &known.principal.account;
+    store.key(account, &hash).await.unwrap().unwrap()
 }
 
 async fn spawn(folder: &tempfile::TempDir, database_url: Option<&str>) -> (Child, String) {

@@ -33,6 +33,7 @@ pub(crate) struct Server {
     pub(crate) account: AccountId,
     pub(crate) http: Http,
     pub(crate) key: KeyHash,
+    pub(crate) key_text: String,
     app: App,
     stop: CancellationToken,
     serving: JoinHandle<usize>,
@@ -76,6 +77,7 @@ impl Server {
             store,
             account,
             key: KeyHash::of(""),
+            key_text: String::new(),
             http,
             app,
             stop,
@@ -86,6 +88,7 @@ impl Server {
         let key = server.create_key(|_| {}).await;
         server.key = KeyHash::of(&key);
         server.http = server.http.with_key(&key);
+        server.key_text = key;
         server
     }
 

@@ -4,6 +4,7 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
 use parking_lot::Mutex;
 use serde_json::{Value, json};
@@ -40,6 +41,8 @@ impl Seen {
 pub(crate) enum Step {
     /// Writes bytes.
     Write(Vec<u8>),
+    /// Takes its time.
+    Wait(Duration),
     /// Says nothing more until the gateway hangs up.
     Silence,
     /// Resets the connection.
@@ -199,6 +202,7 @@ impl Shared {
                         return;
                     }
                 }
+                Step::Wait(time) => tokio::time::sleep(time).await,
                 Step::Silence => {
                     while socket.read(&mut [0; 64]).await.is_ok_and(|count| count > 0) {}
                     self.count_hang_up();
