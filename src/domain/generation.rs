@@ -80,7 +80,10 @@ pub struct Charge {
     /// Taken off the gross.
     #[serde(with = "nanos_integer")]
     pub discount: Nanos,
-    /// What the account pays: gross − discount.
+    /// What the operator takes on top of what is left.
+    #[serde(with = "nanos_integer", default)]
+    pub fee: Nanos,
+    /// What the account pays: gross − discount + fee.
     #[serde(with = "nanos_integer")]
     pub net: Nanos,
     /// The part of the gross that the prompt costs.

@@ -51,6 +51,17 @@ pub enum UsageSource {
     Clamped,
 }
 
+impl UsageSource {
+    /// The word that is stored.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            UsageSource::Reported => "reported",
+            UsageSource::Estimated => "estimated",
+            UsageSource::Clamped => "clamped",
+        }
+    }
+}
+
 /// The usage of one run and where it comes from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Usage {

@@ -9,7 +9,7 @@ use http::{HeaderMap, Method, StatusCode};
 
 use super::error::ApiError;
 use super::layers;
-use super::manage::{credits, generation, key, keys, models, providers};
+use super::manage::{activity, credits, generation, key, keys, models, providers};
 use super::routes::{Route, Routes};
 use super::skins::{chat, completions};
 use crate::app::App;
@@ -72,6 +72,7 @@ fn api() -> Routes<App> {
         .patch("/keys/{hash}", keys::change)
         .delete("/keys/{hash}", keys::delete)
         .get("/credits", credits::show)
+        .get("/activity", activity::show)
         .get("/generation", generation::show)
         .around(|api| {
             api.fallback(unknown_route)

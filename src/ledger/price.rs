@@ -77,6 +77,7 @@ pub fn charge(
     Charge {
         gross,
         discount: Nanos::ZERO,
+        fee: Nanos::ZERO,
         net: gross,
         prompt_part,
         prices: Some(shown(prices, multiplier)),

@@ -4,6 +4,7 @@
 //! times are Unix milliseconds that the caller passes in.
 
 mod accounts;
+mod activity;
 mod credits;
 mod db;
 mod error;
@@ -18,6 +19,7 @@ mod users;
 mod verify;
 
 pub use accounts::Account;
+pub use activity::Activity;
 pub use credits::Credits;
 pub use db::{Database, Store};
 pub use error::StoreError;

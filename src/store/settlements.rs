@@ -8,12 +8,17 @@
 //! lease is gone (its replica was taken for dead) or too small takes the balance alone, below zero if
 //! it must: the run has happened, and the money is owed.
 //!
+//! Three entries at most tell what became of the money of a run: the `charge` goes from the wallet to what the provider
+//! is owed, the `fee` from the wallet to the operator, and the `discount` from the operator to the provider. The
+//! activity of the day is counted along.
+//!
 //! The engines differ only in how rows travel: arrays through UNNEST, or JSON through json_each.
 
 use std::collections::{BTreeSet, HashSet};
 use std::sync::Arc;
 
-use serde::{Deserialize, Serialize};
+use serde::ser::SerializeSeq as _;
+use serde::{Deserialize, Serialize, Serializer};
 use sqlx::{PgPool, SqlitePool};
 
 use super::accounts::wallet_of;
@@ -51,6 +56,21 @@ impl Settlement {
     /// What is charged. A negative charge would be a gift that nobody decided on.
     pub fn net(&self) -> Nanos {
         self.generation.charge.net.max(Nanos::ZERO)
+    }
+
+    /// The part of the net that is the operator's.
+    fn fee(&self) -> Nanos {
+        self.generation.charge.fee.clamp(Nanos::ZERO, self.net())
+    }
+
+    /// What the operator pays the provider in the account's place.
+    fn discount(&self) -> Nanos {
+        self.generation.charge.discount.max(Nanos::ZERO)
+    }
+
+    /// Whether money moves.
+    fn is_charged(&self) -> bool {
+        self.net() > Nanos::ZERO || self.discount() > Nanos::ZERO
     }
 
     fn provider(&self) -> Option<&str> {
@@ -120,6 +140,16 @@ macro_rules! count {
     };
 }
 
+/// The sums of a day's row with what a batch adds to it.
+macro_rules! add_activity {
+    () => {
+        "requests = activity.requests + excluded.requests, tokens_prompt = activity.tokens_prompt + excluded.tokens_prompt,
+            tokens_completion = activity.tokens_completion + excluded.tokens_completion,
+            tokens_reasoning = activity.tokens_reasoning + excluded.tokens_reasoning, net_nanos = activity.net_nanos + excluded.net_nanos,
+            discount_nanos = activity.discount_nanos + excluded.discount_nanos, fee_nanos = activity.fee_nanos + excluded.fee_nanos"
+    };
+}
+
 type Row = (String, Vec<u8>, i64);
 
 /// Takes the locks in the order of [`super::leases`], and counts the accounts among them; the second part
@@ -137,22 +167,37 @@ const OPEN_POSTGRES: &str = "
 const SETTLE_POSTGRES: &str = concat!(
     "WITH input AS (
         SELECT * FROM UNNEST($1::TEXT[], $2::TEXT[], $3::TEXT[], $4::BYTEA[], $5::BIGINT[], $6::BIGINT[], $7::TEXT[], $8::TEXT[], $9::TEXT[],
-            $10::BIGINT[], $11::BIGINT[], $12::BIGINT[], $13::BIGINT[], $14::TEXT[])
+            $10::TEXT[], $11::BIGINT[], $12::BIGINT[], $13::BIGINT[], $14::TEXT[], $15::BIGINT[], $16::BIGINT[], $17::BIGINT[], $18::TEXT[])
             AS t (id, replica, account, key_hash, created_at, settled_at, model, provider, endpoint,
-                tokens_prompt, tokens_completion, tokens_reasoning, net_nanos, record)
+                provider_name, tokens_prompt, tokens_completion, tokens_reasoning, usage_source, net_nanos, discount_nanos, fee_nanos, record)
     ), inserted AS (
         INSERT INTO generations (id, account, key_hash, created_at, settled_at, model, provider, endpoint,
-            tokens_prompt, tokens_completion, tokens_reasoning, net_nanos, record)
+            tokens_prompt, tokens_completion, tokens_reasoning, usage_source, net_nanos, discount_nanos, fee_nanos, record)
         SELECT id, account, key_hash, created_at, settled_at, model, provider, endpoint,
-            tokens_prompt, tokens_completion, tokens_reasoning, net_nanos, record FROM input
+            tokens_prompt, tokens_completion, tokens_reasoning, usage_source, net_nanos, discount_nanos, fee_nanos, record FROM input
         ON CONFLICT (id) DO NOTHING RETURNING id
     ), fresh AS (
-        SELECT input.* FROM input JOIN inserted USING (id) WHERE net_nanos > 0
-    ), charged AS (
+        SELECT input.* FROM input JOIN inserted USING (id)
+    ), entered AS (
         INSERT INTO entries (kind, reference, debit, credit, amount_nanos, created_at)
-        SELECT 'charge', id, 'wallet:' || account, 'payable:' || COALESCE(provider, 'unknown'), net_nanos, settled_at FROM fresh
+        SELECT 'charge', id, 'wallet:' || account, 'payable:' || COALESCE(provider, 'unknown'), net_nanos - fee_nanos, settled_at
+            FROM fresh WHERE net_nanos > fee_nanos
+        UNION ALL SELECT 'fee', id, 'wallet:' || account, 'operator:fees', fee_nanos, settled_at FROM fresh WHERE fee_nanos > 0
+        UNION ALL SELECT 'discount', id, 'operator:fees', 'payable:' || COALESCE(provider, 'unknown'), discount_nanos, settled_at
+            FROM fresh WHERE discount_nanos > 0
+    ), active AS (
+        INSERT INTO activity (account, day, key_hash, model, endpoint, provider_name, requests,
+            tokens_prompt, tokens_completion, tokens_reasoning, net_nanos, discount_nanos, fee_nanos)
+        SELECT account, CAST($19 AS BIGINT), key_hash, COALESCE(model, 'unknown'), COALESCE(endpoint, 'unknown'), COALESCE(MIN(provider_name), 'unknown'),
+            COUNT(*), CAST(SUM(tokens_prompt) AS BIGINT), CAST(SUM(tokens_completion) AS BIGINT), CAST(SUM(tokens_reasoning) AS BIGINT),
+            CAST(SUM(net_nanos) AS BIGINT), CAST(SUM(discount_nanos) AS BIGINT), CAST(SUM(fee_nanos) AS BIGINT)
+        FROM fresh WHERE endpoint IS NOT NULL OR net_nanos > 0 GROUP BY 1, 3, 4, 5 ORDER BY 1, 3, 4, 5
+        ON CONFLICT (account, day, key_hash, model, endpoint) DO UPDATE SET ",
+    add_activity!(),
+    "
     ), sums AS (
-        SELECT replica, account, key_hash, CAST(SUM(net_nanos) AS BIGINT) AS spent FROM fresh GROUP BY replica, account, key_hash
+        SELECT replica, account, key_hash, CAST(SUM(net_nanos) AS BIGINT) AS spent FROM fresh WHERE net_nanos > 0
+        GROUP BY replica, account, key_hash
     ), spent AS (
         SELECT sums.*, LEAST(spent, COALESCE(amount_nanos, 0)) AS covered FROM sums LEFT JOIN leases USING (replica, key_hash)
     ), leased AS (
@@ -160,7 +205,7 @@ const SETTLE_POSTGRES: &str = concat!(
         WHERE leases.replica = s.replica AND leases.key_hash = s.key_hash
     ), counted AS (
         UPDATE keys SET ",
-    count!("$15", "$16", "$17"),
+    count!("$19", "$20", "$21"),
     "
         FROM (SELECT key_hash, CAST(SUM(spent) AS BIGINT) AS spent, CAST(SUM(covered) AS BIGINT) AS covered FROM spent GROUP BY key_hash) s
         WHERE keys.hash = s.key_hash
@@ -170,10 +215,14 @@ const SETTLE_POSTGRES: &str = concat!(
         FROM (SELECT 'wallet:' || account AS id, CAST(SUM(spent) AS BIGINT) AS spent, CAST(SUM(covered) AS BIGINT) AS covered
             FROM spent GROUP BY account) s
         WHERE ledger_accounts.id = s.id
+    ), earned AS (
+        UPDATE ledger_accounts SET balance_nanos = balance_nanos + s.earned
+        FROM (SELECT CAST(SUM(fee_nanos) - SUM(discount_nanos) AS BIGINT) AS earned FROM fresh) s
+        WHERE ledger_accounts.id = 'operator:fees' AND s.earned <> 0
     ), owed AS (
         INSERT INTO ledger_accounts (id, kind, balance_nanos)
-        SELECT 'payable:' || COALESCE(provider, 'unknown'), 'payable', CAST(SUM(net_nanos) AS BIGINT) FROM fresh
-        GROUP BY 1 ORDER BY 1
+        SELECT 'payable:' || COALESCE(provider, 'unknown'), 'payable', CAST(SUM(net_nanos - fee_nanos + discount_nanos) AS BIGINT)
+        FROM fresh WHERE net_nanos > 0 OR discount_nanos > 0 GROUP BY 1 ORDER BY 1
         ON CONFLICT (id) DO UPDATE SET balance_nanos = ledger_accounts.balance_nanos + excluded.balance_nanos
     )
     SELECT replica, key_hash, spent - covered FROM spent WHERE spent > covered"
@@ -187,8 +236,11 @@ async fn settle_postgres(
     let columns = Columns::of(batch)?;
     let accounts: BTreeSet<String> = batch
         .iter()
-        .filter(|row| row.net() > Nanos::ZERO)
-        .flat_map(|row| [wallet(row), payable(row)])
+        .filter(|row| row.is_charged())
+        .flat_map(|row| {
+            let operator = (row.fee() != row.discount()).then(|| "operator:fees".to_owned());
+            [wallet(row), payable(row)].into_iter().chain(operator)
+        })
         .collect();
     let accounts: Vec<String> = accounts.into_iter().collect();
     let mut tx = pool.begin().await?;
@@ -222,10 +274,14 @@ async fn settle_postgres(
         .bind(&columns.models)
         .bind(&columns.providers)
         .bind(&columns.endpoints)
+        .bind(&columns.provider_names)
         .bind(&columns.prompt)
         .bind(&columns.completion)
         .bind(&columns.reasoning)
+        .bind(&columns.usage_sources)
         .bind(&columns.net)
+        .bind(&columns.discount)
+        .bind(&columns.fee)
         .bind(&columns.records)
         .bind(windows.day)
         .bind(windows.week)
@@ -241,19 +297,34 @@ async fn settle_postgres(
 const SETTLE_SQLITE: &str = concat!(
     "DELETE FROM temp.fresh;
     DELETE FROM temp.spent;
-    INSERT INTO temp.fresh (id, replica, account, key_hash, provider, net_nanos, settled_at)
-        SELECT value ->> 0, value ->> 1, value ->> 2, unhex(value ->> 3), value ->> 7, value ->> 12, value ->> 5
-        FROM json_each($1) WHERE value ->> 12 > 0 AND NOT EXISTS (SELECT 1 FROM main.generations WHERE id = value ->> 0);
+    INSERT INTO temp.fresh (id, replica, account, key_hash, settled_at, model, provider, endpoint, provider_name,
+            tokens_prompt, tokens_completion, tokens_reasoning, net_nanos, discount_nanos, fee_nanos)
+        SELECT value ->> 0, value ->> 1, value ->> 2, unhex(value ->> 3), value ->> 5, value ->> 6, value ->> 7, value ->> 8, value ->> 9,
+            value ->> 10, value ->> 11, value ->> 12, value ->> 14, value ->> 15, value ->> 16
+        FROM json_each($1) WHERE NOT EXISTS (SELECT 1 FROM main.generations WHERE id = value ->> 0);
     INSERT INTO main.generations (id, account, key_hash, created_at, settled_at, model, provider, endpoint,
-            tokens_prompt, tokens_completion, tokens_reasoning, net_nanos, record)
+            tokens_prompt, tokens_completion, tokens_reasoning, usage_source, net_nanos, discount_nanos, fee_nanos, record)
         SELECT value ->> 0, value ->> 2, unhex(value ->> 3), value ->> 4, value ->> 5, value ->> 6, value ->> 7, value ->> 8,
-            value ->> 9, value ->> 10, value ->> 11, value ->> 12, value ->> 13
+            value ->> 10, value ->> 11, value ->> 12, value ->> 13, value ->> 14, value ->> 15, value ->> 16, value ->> 17
         FROM json_each($1) WHERE true ON CONFLICT (id) DO NOTHING;
     INSERT INTO main.entries (kind, reference, debit, credit, amount_nanos, created_at)
-        SELECT 'charge', id, 'wallet:' || account, 'payable:' || COALESCE(provider, 'unknown'), net_nanos, settled_at FROM temp.fresh;
+        SELECT 'charge', id, 'wallet:' || account, 'payable:' || COALESCE(provider, 'unknown'), net_nanos - fee_nanos, settled_at
+            FROM temp.fresh WHERE net_nanos > fee_nanos
+        UNION ALL SELECT 'fee', id, 'wallet:' || account, 'operator:fees', fee_nanos, settled_at FROM temp.fresh WHERE fee_nanos > 0
+        UNION ALL SELECT 'discount', id, 'operator:fees', 'payable:' || COALESCE(provider, 'unknown'), discount_nanos, settled_at
+            FROM temp.fresh WHERE discount_nanos > 0;
+    INSERT INTO main.activity (account, day, key_hash, model, endpoint, provider_name, requests,
+            tokens_prompt, tokens_completion, tokens_reasoning, net_nanos, discount_nanos, fee_nanos)
+        SELECT account, $2, key_hash, COALESCE(model, 'unknown'), COALESCE(endpoint, 'unknown'), COALESCE(MIN(provider_name), 'unknown'),
+            COUNT(*), SUM(tokens_prompt), SUM(tokens_completion), SUM(tokens_reasoning), SUM(net_nanos), SUM(discount_nanos), SUM(fee_nanos)
+        FROM temp.fresh WHERE endpoint IS NOT NULL OR net_nanos > 0 GROUP BY 1, 3, 4, 5
+        ON CONFLICT (account, day, key_hash, model, endpoint) DO UPDATE SET ",
+    add_activity!(),
+    ";
     INSERT INTO temp.spent (replica, account, key_hash, spent_nanos, covered_nanos)
         SELECT f.replica, f.account, f.key_hash, f.spent, MIN(f.spent, COALESCE(l.amount_nanos, 0))
-        FROM (SELECT replica, account, key_hash, SUM(net_nanos) AS spent FROM temp.fresh GROUP BY replica, account, key_hash) f
+        FROM (SELECT replica, account, key_hash, SUM(net_nanos) AS spent FROM temp.fresh WHERE net_nanos > 0
+            GROUP BY replica, account, key_hash) f
         LEFT JOIN main.leases l ON l.replica = f.replica AND l.key_hash = f.key_hash;
     UPDATE main.leases SET amount_nanos = leases.amount_nanos - s.covered_nanos FROM temp.spent s
         WHERE leases.replica = s.replica AND leases.key_hash = s.key_hash;
@@ -266,8 +337,12 @@ const SETTLE_SQLITE: &str = concat!(
             leased_nanos = leased_nanos - s.covered
         FROM (SELECT 'wallet:' || account AS id, SUM(spent_nanos) AS spent, SUM(covered_nanos) AS covered FROM temp.spent GROUP BY account) s
         WHERE ledger_accounts.id = s.id;
+    UPDATE main.ledger_accounts SET balance_nanos = balance_nanos + s.earned
+        FROM (SELECT SUM(fee_nanos) - SUM(discount_nanos) AS earned FROM temp.fresh) s
+        WHERE ledger_accounts.id = 'operator:fees' AND s.earned <> 0;
     INSERT INTO main.ledger_accounts (id, kind, balance_nanos)
-        SELECT 'payable:' || COALESCE(provider, 'unknown'), 'payable', SUM(net_nanos) FROM temp.fresh WHERE true GROUP BY 1
+        SELECT 'payable:' || COALESCE(provider, 'unknown'), 'payable', SUM(net_nanos - fee_nanos + discount_nanos)
+        FROM temp.fresh WHERE net_nanos > 0 OR discount_nanos > 0 GROUP BY 1
         ON CONFLICT (id) DO UPDATE SET balance_nanos = balance_nanos + excluded.balance_nanos;
     SELECT replica, key_hash, spent_nanos - covered_nanos FROM temp.spent WHERE spent_nanos > covered_nanos"
 );
@@ -290,6 +365,9 @@ async fn settle_sqlite(
     Ok(short)
 }
 
+/// More tokens than any run has: a count beyond is an error of somebody's, and must not overflow the sums of a day.
+const MOST_TOKENS: i64 = 1_000_000_000_000;
+
 /// A batch by columns, as UNNEST takes it.
 #[derive(Default)]
 struct Columns<'a> {
@@ -302,10 +380,14 @@ struct Columns<'a> {
     models: Vec<Option<&'a str>>,
     providers: Vec<Option<&'a str>>,
     endpoints: Vec<Option<&'a str>>,
+    provider_names: Vec<Option<&'a str>>,
     prompt: Vec<i64>,
     completion: Vec<i64>,
     reasoning: Vec<i64>,
+    usage_sources: Vec<Option<&'a str>>,
     net: Vec<i64>,
+    discount: Vec<i64>,
+    fee: Vec<i64>,
     records: Vec<String>,
 }
 
@@ -313,65 +395,80 @@ impl<'a> Columns<'a> {
     fn of(batch: &[&'a Settlement]) -> Result<Self, StoreError> {
         let mut columns = Columns::default();
         for row in batch {
-            let generation = &row.generation;
-            let tokens = generation
-                .usage
-                .map(|usage| usage.tokens)
-                .unwrap_or_default();
-            let count = |tokens: u64| i64::try_from(tokens).unwrap_or(i64::MAX);
-            columns.ids.push(generation.id.as_str());
-            columns.replicas.push(&row.replica);
-            columns.accounts.push(generation.account.as_str());
-            columns.keys.push(generation.key.as_bytes());
-            columns.created_at.push(generation.created_at);
-            columns.settled_at.push(row.settled_at);
-            columns.models.push(
-                generation
-                    .served
-                    .as_ref()
-                    .map(|served| served.model.as_str()),
-            );
-            columns.providers.push(row.provider());
-            columns.endpoints.push(
-                generation
-                    .served
-                    .as_ref()
-                    .map(|served| served.endpoint.as_str()),
-            );
-            columns.prompt.push(count(tokens.prompt));
-            columns.completion.push(count(tokens.completion));
-            columns.reasoning.push(count(tokens.reasoning));
-            columns.net.push(row.net().0);
-            columns.records.push(
-                serde_json::to_string(generation)
-                    .map_err(|_| StoreError::Unreadable("a generation"))?,
-            );
+            columns.push(row)?;
         }
         Ok(columns)
     }
 
+    fn push(&mut self, row: &'a Settlement) -> Result<(), StoreError> {
+        let generation = &row.generation;
+        let served = generation.served.as_ref();
+        let usage = generation.usage;
+        let tokens = usage.map(|usage| usage.tokens).unwrap_or_default();
+        let count = |tokens: u64| {
+            i64::try_from(tokens)
+                .unwrap_or(MOST_TOKENS)
+                .min(MOST_TOKENS)
+        };
+        self.ids.push(generation.id.as_str());
+        self.replicas.push(&row.replica);
+        self.accounts.push(generation.account.as_str());
+        self.keys.push(generation.key.as_bytes());
+        self.created_at.push(generation.created_at);
+        self.settled_at.push(row.settled_at);
+        self.models.push(served.map(|served| served.model.as_str()));
+        self.providers.push(row.provider());
+        self.endpoints
+            .push(served.map(|served| served.endpoint.as_str()));
+        self.provider_names
+            .push(served.map(|served| served.provider_name.as_str()));
+        self.prompt.push(count(tokens.prompt));
+        self.completion.push(count(tokens.completion));
+        self.reasoning.push(count(tokens.reasoning));
+        self.usage_sources
+            .push(usage.map(|usage| usage.source.as_str()));
+        self.net.push(row.net().0);
+        self.discount.push(row.discount().0);
+        self.fee.push(row.fee().0);
+        let record = serde_json::to_string(generation);
+        self.records
+            .push(record.map_err(|_| StoreError::Unreadable("a generation"))?);
+        Ok(())
+    }
+
     /// The batch as one JSON array of rows, each an array in the order of the columns.
     fn json(&self) -> Result<String, StoreError> {
-        let rows = (0..self.ids.len()).map(|row| {
-            (
-                self.ids[row],
-                self.replicas[row],
-                self.accounts[row],
-                hex::encode(self.keys[row]),
-                self.created_at[row],
-                self.settled_at[row],
-                self.models[row],
-                self.providers[row],
-                self.endpoints[row],
-                self.prompt[row],
-                self.completion[row],
-                self.reasoning[row],
-                self.net[row],
-                &self.records[row],
-            )
-        });
-        serde_json::to_string(&rows.collect::<Vec<_>>())
-            .map_err(|_| StoreError::Unreadable("a settlement"))
+        let rows: Vec<JsonRow<'_>> = (0..self.ids.len()).map(|row| JsonRow(self, row)).collect();
+        serde_json::to_string(&rows).map_err(|_| StoreError::Unreadable("a settlement"))
+    }
+}
+
+/// One row of the columns, as an array.
+struct JsonRow<'a>(&'a Columns<'a>, usize);
+
+impl Serialize for JsonRow<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let JsonRow(columns, row) = *self;
+        let mut array = serializer.serialize_seq(None)?;
+        array.serialize_element(columns.ids[row])?;
+        array.serialize_element(columns.replicas[row])?;
+        array.serialize_element(columns.accounts[row])?;
+        array.serialize_element(&hex::encode(columns.keys[row]))?;
+        array.serialize_element(&columns.created_at[row])?;
+        array.serialize_element(&columns.settled_at[row])?;
+        array.serialize_element(&columns.models[row])?;
+        array.serialize_element(&columns.providers[row])?;
+        array.serialize_element(&columns.endpoints[row])?;
+        array.serialize_element(&columns.provider_names[row])?;
+        array.serialize_element(&columns.prompt[row])?;
+        array.serialize_element(&columns.completion[row])?;
+        array.serialize_element(&columns.reasoning[row])?;
+        array.serialize_element(&columns.usage_sources[row])?;
+        array.serialize_element(&columns.net[row])?;
+        array.serialize_element(&columns.discount[row])?;
+        array.serialize_element(&columns.fee[row])?;
+        array.serialize_element(&columns.records[row])?;
+        array.end()
     }
 }
 

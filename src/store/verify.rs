@@ -79,15 +79,53 @@ const OF_ACCOUNTS: &[Invariant] = &[
     },
     Invariant {
         name: "a charged generation has exactly one charge",
-        sql: "SELECT g.id, COALESCE(e.amount_nanos, 0), g.net_nanos
+        sql: "SELECT g.id, COALESCE(e.amount_nanos, 0), g.net_nanos - g.fee_nanos
             FROM generations g LEFT JOIN entries e ON e.kind = 'charge' AND e.reference = g.id
-            WHERE g.net_nanos > 0 AND (e.amount_nanos IS NULL OR e.amount_nanos <> g.net_nanos OR e.debit <> 'wallet:' || g.account)",
+            WHERE g.net_nanos > g.fee_nanos
+                AND (e.amount_nanos IS NULL OR e.amount_nanos <> g.net_nanos - g.fee_nanos OR e.debit <> 'wallet:' || g.account)",
     },
     Invariant {
         name: "a charge is of a generation",
         sql: "SELECT e.reference, e.amount_nanos, CAST(0 AS BIGINT)
-            FROM entries e LEFT JOIN generations g ON g.id = e.reference AND g.net_nanos > 0
+            FROM entries e LEFT JOIN generations g ON g.id = e.reference AND g.net_nanos > g.fee_nanos
             WHERE e.kind = 'charge' AND g.id IS NULL",
+    },
+    Invariant {
+        name: "a fee is that of its generation",
+        sql: "SELECT COALESCE(e.reference, g.id), COALESCE(e.amount_nanos, 0), COALESCE(g.fee_nanos, 0)
+            FROM (SELECT reference, amount_nanos, debit, credit FROM entries WHERE kind = 'fee') AS e
+            FULL JOIN (SELECT id, account, fee_nanos FROM generations WHERE fee_nanos > 0) AS g ON g.id = e.reference
+            WHERE COALESCE(e.amount_nanos, 0) <> COALESCE(g.fee_nanos, 0)
+                OR e.debit <> 'wallet:' || g.account OR e.credit <> 'operator:fees'",
+    },
+    Invariant {
+        name: "a discount is that of its generation",
+        sql: "SELECT COALESCE(e.reference, g.id), COALESCE(e.amount_nanos, 0), COALESCE(g.discount_nanos, 0)
+            FROM (SELECT reference, amount_nanos, debit FROM entries WHERE kind = 'discount') AS e
+            FULL JOIN (SELECT id, discount_nanos FROM generations WHERE discount_nanos > 0) AS g ON g.id = e.reference
+            WHERE COALESCE(e.amount_nanos, 0) <> COALESCE(g.discount_nanos, 0) OR e.debit <> 'operator:fees'",
+    },
+    Invariant {
+        name: "an account's activity is the sum of its charges",
+        sql: "SELECT COALESCE(a.id, c.id), CAST(COALESCE(c.net, 0) AS BIGINT), COALESCE(a.charged_nanos, 0)
+            FROM (SELECT id, charged_nanos FROM ledger_accounts WHERE kind = 'wallet') AS a FULL JOIN (
+                SELECT 'wallet:' || account AS id, SUM(net_nanos) AS net FROM activity GROUP BY account
+            ) AS c ON c.id = a.id
+            WHERE COALESCE(a.charged_nanos, 0) <> COALESCE(c.net, 0)",
+    },
+    Invariant {
+        name: "a day's activity is the sum of its runs",
+        sql: "SELECT COALESCE(a.account, g.account), CAST(COALESCE(a.net, 0) AS BIGINT), CAST(COALESCE(g.net, 0) AS BIGINT)
+            FROM (
+                SELECT account, day, SUM(net_nanos) AS net, SUM(fee_nanos) AS fee, SUM(discount_nanos) AS discount FROM activity
+                GROUP BY account, day
+            ) AS a FULL JOIN (
+                SELECT account, settled_at - settled_at % 86400000 AS day, SUM(net_nanos) AS net, SUM(fee_nanos) AS fee,
+                    SUM(discount_nanos) AS discount
+                FROM generations GROUP BY account, settled_at - settled_at % 86400000
+            ) AS g ON g.account = a.account AND g.day = a.day
+            WHERE COALESCE(a.net, 0) <> COALESCE(g.net, 0) OR COALESCE(a.fee, 0) <> COALESCE(g.fee, 0)
+                OR COALESCE(a.discount, 0) <> COALESCE(g.discount, 0)",
     },
     Invariant {
         name: "a wallet has been charged what its keys have used",

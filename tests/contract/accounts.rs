@@ -2,11 +2,14 @@
 
 use http::Method;
 use serde_json::{Value, json};
+use turnpike::clock::now_ms;
+use turnpike::domain::calendar::Windows;
 use turnpike::domain::money::Nanos;
 use turnpike::domain::principal::LimitReset;
 
 use super::held::Held;
 use crate::support::client::{Answer, Http};
+use crate::support::money::{run, settlement};
 use crate::support::server::Server;
 use crate::support::upstream::Upstream;
 
@@ -19,6 +22,7 @@ pub(super) const ROUTES: &[&str] = &[
     "PATCH /keys/{hash}",
     "DELETE /keys/{hash}",
     "GET /credits",
+    "GET /activity",
     "GET /generation",
     "POST /auth/keys",
     "POST /auth/keys/code",
@@ -36,6 +40,7 @@ async fn accounts_keep_the_contract() {
     key(&server, &manager, &mut held).await;
     keys(&server, &manager, &mut held).await;
     generation(&server, &mut held).await;
+    activity(&server, &manager, &mut held).await;
     codes(&server, &mut held).await;
     held.hold("GET /credits", 200, manager.get("/api/v1/credits").await);
     held.hold(
@@ -157,6 +162,22 @@ async fn generation(server: &Server, held: &mut Held) {
         400,
         server.http.get("/api/v1/generation").await,
     );
+}
+
+async fn activity(server: &Server, manager: &Http, held: &mut Held) {
+    let who = server.store.known_key(&server.key).await.unwrap().unwrap();
+    let yesterday = Windows::at(now_ms()).day - 1;
+    let used = settlement("nobody", run(&who.principal, 7), yesterday);
+    server.store.settle(&[used]).await.unwrap();
+    for query in ["", "?group_by=workspace"] {
+        let answer = manager.get(&format!("/api/v1/activity{query}")).await;
+        let answer = held.hold("GET /activity", 200, answer).json();
+        assert_eq!(answer["data"].as_array().unwrap().len(), 1);
+    }
+    let wrong = manager.get("/api/v1/activity?date=1999-01-01").await;
+    held.hold("GET /activity", 400, wrong);
+    let inference = server.http.get("/api/v1/activity").await;
+    held.hold("GET /activity", 403, inference);
 }
 
 async fn codes(server: &Server, held: &mut Held) {

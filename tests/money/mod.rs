@@ -1,3 +1,4 @@
 //! What accounts pay and may do: limits, prices, discounts, activity, and the commands of the ledger.
 
+mod activity;
 mod free;

@@ -26,7 +26,7 @@ use crate::store::{Key, KeyChange, NewKey, Store};
 const PAGE: u32 = 100;
 const LONGEST_NAME: usize = 200;
 /// The workspace of an account that has made no others.
-const DEFAULT_WORKSPACE: &str = "00000000-0000-0000-0000-000000000000";
+pub(super) const DEFAULT_WORKSPACE: &str = "00000000-0000-0000-0000-000000000000";
 
 /// What the list can be asked for.
 #[derive(Deserialize)]

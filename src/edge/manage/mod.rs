@@ -1,5 +1,6 @@
 //! The resources around inference: one file each.
 
+pub mod activity;
 pub mod credits;
 pub(crate) mod dollars;
 pub mod generation;
