@@ -143,7 +143,10 @@ impl Gateway {
             rank::rank(&plan, &situation).map_err(|error| error.suggesting(&plan, &catalog))?;
         let candidates =
             free::within_limits(&self.free_limits, &run.who.account, candidates).await?;
-        let ceiling = Ceiling::of(&plan, &candidates, run.created_at);
+        run.terms = self.ledger.terms(&run.who);
+        run.catalog_version.clone_from(&catalog.version);
+        run.images = plan.needs.images;
+        let ceiling = Ceiling::of(&plan, &candidates, run.created_at, &run.terms);
         let hold = self
             .ledger
             .hold(&run.who, ceiling.most)

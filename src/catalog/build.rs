@@ -4,6 +4,8 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
+use sha2::{Digest as _, Sha256};
+
 use super::behaviour::Behaviour;
 use super::draft::{Drafts, ProviderDraft};
 use super::environment::{Environment, expand};
@@ -53,10 +55,24 @@ pub(super) fn snapshot(
         .map(|built| (built.provider.slug.clone(), built.provider))
         .collect();
     Snapshot {
+        version: version(&models),
         models,
         providers,
         by_slug,
     }
+}
+
+/// Twelve digits of the hash of every endpoint and its prices, enabled or not.
+fn version(models: &[Arc<Model>]) -> String {
+    let mut hash = Sha256::new();
+    for endpoint in models
+        .iter()
+        .flat_map(|model| model.endpoints.iter().chain(&model.disabled))
+    {
+        let (model, tag) = (endpoint.model.as_str(), endpoint.tag.as_str());
+        hash.update(format!("{model}\n{tag}\n{:?}\n", endpoint.pricing));
+    }
+    hex::encode(&hash.finalize()[..6])
 }
 
 /// A provider ready to serve, with what its endpoints need.

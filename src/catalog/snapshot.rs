@@ -16,6 +16,8 @@ use crate::wire::quirks::Quirks;
 /// Everything that can be served now, and what is known but lacks a key.
 #[derive(Debug, Default)]
 pub struct Snapshot {
+    /// Names the prices: the beginning of a hash of every endpoint's, so that it changes when any of them does.
+    pub version: String,
     /// Every model with at least one endpoint, enabled or not, sorted by id.
     pub models: Vec<Arc<Model>>,
     /// Providers by slug, enabled or not.

@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use super::Failure;
-use super::arguments::{Grant, NewUser, Whose};
+use super::arguments::{Discount, Grant, NewUser, Whose};
 use super::output::{Output, table, time};
 use super::setup::account;
 use crate::clock::now_ms;
@@ -16,6 +16,7 @@ struct ShownAccount {
     id: String,
     email: String,
     admin: bool,
+    discount_percent: String,
     created_at: String,
 }
 
@@ -65,13 +66,33 @@ pub(super) async fn list(store: &Store, out: &Output) -> Result<(), Failure> {
             [
                 account.email.clone(),
                 role(account),
+                format!("{}%", account.discount_percent),
                 account.id.clone(),
                 account.created_at.clone(),
             ]
         };
         table(
-            ["E-MAIL", "ROLE", "ID", "CREATED"],
+            ["E-MAIL", "ROLE", "DISCOUNT", "ID", "CREATED"],
             accounts.iter().map(row),
+        )
+    })
+}
+
+pub(super) async fn discount(
+    discount: &Discount,
+    store: &Store,
+    out: &Output,
+) -> Result<(), Failure> {
+    let mut account = account(store, discount.whose.account.as_deref()).await?;
+    store
+        .set_discount(&account.id, discount.percent)
+        .await
+        .map_err(Failure::other)?;
+    account.discount = discount.percent;
+    out.print(&ShownAccount::from(account), |shown| {
+        format!(
+            "{} pays the list price less {}%",
+            shown.email, shown.discount_percent
         )
     })
 }
@@ -123,6 +144,7 @@ impl From<Account> for ShownAccount {
             id: account.id.to_string(),
             email: account.email,
             admin: account.admin,
+            discount_percent: account.discount.to_string(),
             created_at: time(account.created_at),
         }
     }

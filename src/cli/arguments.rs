@@ -8,6 +8,7 @@ use time::format_description::well_known::Rfc3339;
 
 use crate::domain::money::Nanos;
 use crate::domain::principal::LimitReset;
+use crate::domain::terms::Ppm;
 
 /// A self-hosted, OpenAI-compatible gateway to every model provider: it routes, and it bills.
 #[derive(Debug, Parser)]
@@ -105,6 +106,8 @@ pub(super) enum UsersCommand {
     Create(NewUser),
     /// List the accounts
     List,
+    /// Set what an account is let off the list price of everything it uses from now on
+    Discount(Discount),
     /// Set an account's password to the line on standard input, and sign it out everywhere
     Password(Whose),
     /// Print a link with which an account's password can be set, once, within a day
@@ -178,6 +181,15 @@ pub(super) struct Grant {
 }
 
 #[derive(Args, Debug)]
+pub(super) struct Discount {
+    #[command(flatten)]
+    pub(super) whose: Whose,
+    /// How much, in percent of the list price, such as 12.5; 0 ends a discount
+    #[arg(long, value_name = "PERCENT", value_parser = percent)]
+    pub(super) percent: Ppm,
+}
+
+#[derive(Args, Debug)]
 pub(super) struct NewUser {
     /// The e-mail address, the account's name
     #[arg(long)]
@@ -192,6 +204,13 @@ fn amount(text: &str) -> Result<Nanos, String> {
         Ok(Nanos::ZERO) => Err("expected an amount other than nothing".to_owned()),
         parsed => parsed.map_err(|error| error.to_string()),
     }
+}
+
+fn percent(text: &str) -> Result<Ppm, String> {
+    Ppm::parse_percent(text)
+        .ok()
+        .filter(|share| (Ppm::ZERO..=Ppm::WHOLE).contains(share))
+        .ok_or_else(|| "expected percent from 0 to 100, with at most four decimals".to_owned())
 }
 
 fn dollars(text: &str) -> Result<Nanos, String> {

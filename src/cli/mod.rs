@@ -73,6 +73,9 @@ fn command(arguments: Arguments) -> Result<(), Failure> {
                     accounts::create(user, &setup.open().await?, &out).await
                 }
                 UsersCommand::List => accounts::list(&setup.open().await?, &out).await,
+                UsersCommand::Discount(discount) => {
+                    accounts::discount(&discount, &setup.open().await?, &out).await
+                }
                 UsersCommand::Password(whose) => {
                     people::password(whose.account.as_deref(), &setup, &out).await
                 }

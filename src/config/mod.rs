@@ -17,6 +17,7 @@ use crate::catalog::snapshot::Timeouts;
 use crate::domain::money::Nanos;
 use crate::domain::quota::Quota;
 use crate::domain::secret::Secret;
+use crate::domain::terms::Ppm;
 
 pub use problem::{Problem, Problems};
 use raw::RawConfig;
@@ -138,6 +139,8 @@ pub struct LedgerConfig {
     pub lease: Nanos,
     /// The most that is held for one request; `None` holds the most it can cost.
     pub hold_cap: Option<Nanos>,
+    /// What the operator takes on top of the list price.
+    pub markup: Ppm,
     /// The most settlements in one transaction.
     pub batch: usize,
     /// The most settlements that wait for a transaction.
@@ -266,6 +269,7 @@ impl LedgerConfig {
         LedgerConfig {
             lease: raw.value("ledger.lease", Nanos::from_dollars(1)),
             hold_cap: raw.value("ledger.hold_cap", None),
+            markup: raw.value("ledger.markup", Ppm::ZERO),
             batch: raw.value("ledger.batch", 256),
             queue: raw.value("ledger.queue", 4_096),
             spool_limit: raw.value("ledger.spool_limit", Size(256_000_000)).0,

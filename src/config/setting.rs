@@ -11,6 +11,7 @@ use super::{LogFilter, LogFormat, PublicUrl};
 use crate::auth::{Exempt, SignUp};
 use crate::domain::money::Nanos;
 use crate::domain::secret::Secret;
+use crate::domain::terms::Ppm;
 
 /// A kind of value that a key can have. The error says what was expected, and what was found where that is no secret.
 pub(super) trait Setting: Sized {
@@ -43,6 +44,23 @@ impl<T: Setting> Setting for Option<T> {
 impl Setting for String {
     fn from_text(text: &str) -> Result<Self, String> {
         Ok(text.to_owned())
+    }
+}
+
+/// Percent of a price. No markup is ten times the price by intent.
+impl Setting for Ppm {
+    fn from_text(text: &str) -> Result<Self, String> {
+        let most = Ppm(10 * Ppm::WHOLE.0);
+        Ppm::parse_percent(text)
+            .ok()
+            .filter(|share| (Ppm::ZERO..=most).contains(share))
+            .ok_or_else(|| {
+                format!("expected percent from 0 to {most} such as \"5.5\", found {text:?}")
+            })
+    }
+
+    fn from_number(number: i64) -> Result<Self, String> {
+        Ppm::from_text(&number.to_string())
     }
 }
 

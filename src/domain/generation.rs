@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::ids::{AccountId, EndpointTag, GenerationId, KeyHash, ModelId, ProviderSlug};
 use super::money::Nanos;
+use super::terms::Terms;
 use super::usage::Usage;
 
 /// One run as the client saw it, with its attempts and its charge.
@@ -93,6 +94,12 @@ pub struct Charge {
     pub prices: Option<String>,
     /// Where the prices come from: `models.dev`, `config`, …
     pub price_source: Option<String>,
+    /// Which prices were in force: [`crate::catalog::snapshot::Snapshot::version`].
+    #[serde(default)]
+    pub catalog_version: Option<String>,
+    /// The account's terms.
+    #[serde(default)]
+    pub terms: Terms,
     /// True when zero-completion insurance made the run free (contract 15.3).
     pub insured: bool,
 }

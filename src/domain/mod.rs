@@ -11,4 +11,5 @@ pub mod money;
 pub mod principal;
 pub mod quota;
 pub mod secret;
+pub mod terms;
 pub mod usage;

@@ -2,6 +2,7 @@
 
 use super::ids::{AccountId, KeyHash};
 use super::money::Nanos;
+use super::terms::Ppm;
 
 /// An authenticated key and the account that pays for it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -18,6 +19,8 @@ pub struct Principal {
     pub limit: Option<(Nanos, LimitReset)>,
     /// When the key stops working, Unix milliseconds.
     pub expires_at: Option<i64>,
+    /// What the account is let off the list price.
+    pub discount: Ppm,
 }
 
 /// When a key's cap starts anew: at midnight UTC of the day, of Monday, or of the month's first day.

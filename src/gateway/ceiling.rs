@@ -2,7 +2,8 @@
 
 use crate::catalog::snapshot::Endpoint;
 use crate::domain::money::Nanos;
-use crate::ledger::price;
+use crate::domain::terms::Terms;
+use crate::ledger::price::{self, Demand};
 use crate::plan::Plan;
 use crate::rank::Candidate;
 
@@ -22,10 +23,10 @@ pub struct Ceiling {
 
 impl Ceiling {
     /// The dearest of the candidates.
-    pub fn of(plan: &Plan, candidates: &[Candidate], at_ms: i64) -> Self {
+    pub fn of(plan: &Plan, candidates: &[Candidate], at_ms: i64, terms: &Terms) -> Self {
         candidates
             .iter()
-            .map(|candidate| Ceiling::at(plan, &candidate.endpoint, at_ms))
+            .map(|candidate| Ceiling::at(plan, &candidate.endpoint, at_ms, terms))
             .max_by_key(|ceiling| ceiling.most)
             .unwrap_or(Ceiling {
                 most: Nanos::ZERO,
@@ -34,7 +35,7 @@ impl Ceiling {
             })
     }
 
-    fn at(plan: &Plan, endpoint: &Endpoint, at_ms: i64) -> Self {
+    fn at(plan: &Plan, endpoint: &Endpoint, at_ms: i64, terms: &Terms) -> Self {
         let cap = endpoint
             .max_output_tokens
             .or(endpoint.context_length)
@@ -43,9 +44,18 @@ impl Ceiling {
             .max_tokens
             .map_or(cap, |wanted| wanted.min(cap))
             .saturating_mul(plan.choices);
+        let demand = Demand {
+            prompt_tokens: plan.prompt_tokens,
+            output_tokens: 0,
+            images: plan.needs.images,
+        };
+        let whole = Demand {
+            output_tokens,
+            ..demand
+        };
         Ceiling {
-            most: price::most(&endpoint.pricing, plan.prompt_tokens, output_tokens, at_ms),
-            before_output: price::most(&endpoint.pricing, plan.prompt_tokens, 0, at_ms),
+            most: price::most(&endpoint.pricing, &whole, at_ms, terms),
+            before_output: price::most(&endpoint.pricing, &demand, at_ms, terms),
             output_tokens,
         }
     }

@@ -11,6 +11,7 @@ use crate::domain::event::FinishReason;
 use crate::domain::generation::{Attempt, Charge, Generation, Served};
 use crate::domain::ids::GenerationId;
 use crate::domain::principal::Principal;
+use crate::domain::terms::Terms;
 use crate::domain::usage::Usage;
 use crate::ledger::price;
 use crate::rank::Candidate;
@@ -29,6 +30,12 @@ pub(super) struct Run {
     pub(super) attempts: Vec<Attempt>,
     pub(super) first_token_at: Option<Instant>,
     pub(super) cancelled: bool,
+    /// What the account pays over and under the list price.
+    pub(super) terms: Terms,
+    /// The catalogue the prices are of.
+    pub(super) catalog_version: String,
+    /// Images in the prompt: no provider reports them.
+    pub(super) images: u64,
     started: Instant,
     answered: Option<(Candidate, Instant)>,
 }
@@ -50,6 +57,9 @@ impl Run {
             attempts: Vec::new(),
             first_token_at: None,
             cancelled: false,
+            terms: Terms::default(),
+            catalog_version: String::new(),
+            images: 0,
             started: Instant::now(),
             answered: None,
         }
@@ -84,14 +94,19 @@ impl Run {
     }
 
     /// The record and the receipt of a run that is charged.
-    pub(super) fn finished(&self, meter: &Meter, usage: Usage) -> (Generation, Receipt) {
+    pub(super) fn finished(&self, meter: &Meter, mut usage: Usage) -> (Generation, Receipt) {
+        usage.tokens.images = self.images;
         let charge = match &self.answered {
-            Some((candidate, _)) => price::charge(
-                &candidate.endpoint.pricing,
-                Some(&usage),
-                self.finish(meter),
-                self.created_at,
-            ),
+            Some((candidate, _)) => Charge {
+                catalog_version: Some(self.catalog_version.clone()),
+                ..price::charge(
+                    &candidate.endpoint.pricing,
+                    Some(&usage),
+                    self.finish(meter),
+                    self.created_at,
+                    &self.terms,
+                )
+            },
             None => Charge::default(),
         };
         let facts = meter.facts();

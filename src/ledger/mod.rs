@@ -34,6 +34,7 @@ use crate::domain::generation::Generation;
 use crate::domain::ids::AccountId;
 use crate::domain::money::Nanos;
 use crate::domain::principal::Principal;
+use crate::domain::terms::{Ppm, Terms};
 use crate::store::{Settlement, Store, StoreError};
 use bank::Bank;
 use folder::Folder;
@@ -56,6 +57,8 @@ pub struct LedgerSettings {
     pub lease: Nanos,
     /// The most that is held for one request; `None` holds the most it can cost.
     pub hold_cap: Option<Nanos>,
+    /// What the operator takes on top of the list price.
+    pub markup: Ppm,
     /// The most settlements in one transaction.
     pub batch: usize,
     /// The most runs under way: each keeps its place in the queue from its hold on.
@@ -106,6 +109,7 @@ impl LedgerSettings {
             directory,
             lease: Nanos::from_dollars(1),
             hold_cap: None,
+            markup: Ppm::ZERO,
             batch: 256,
             queue: 4_096,
             spool_limit: 256_000_000,
@@ -119,6 +123,7 @@ impl From<&Config> for LedgerSettings {
         let LedgerConfig {
             lease,
             hold_cap,
+            markup,
             batch,
             queue,
             spool_limit,
@@ -129,6 +134,7 @@ impl From<&Config> for LedgerSettings {
             directory: config.data_dir.clone(),
             lease,
             hold_cap,
+            markup,
             batch,
             queue,
             spool_limit,
@@ -165,6 +171,7 @@ pub struct Ledger {
 struct Inner {
     store: Store,
     hold_cap: Option<Nanos>,
+    markup: Ppm,
     leases: Arc<Leases>,
     bank: Bank,
     spool: Spool,
@@ -213,6 +220,7 @@ impl Ledger {
         let inner = Inner {
             store,
             hold_cap: settings.hold_cap,
+            markup: settings.markup,
             leases,
             bank,
             spool,
@@ -226,6 +234,14 @@ impl Ledger {
         Ok(Ledger {
             inner: Arc::new(inner),
         })
+    }
+
+    /// What the caller pays over and under the list price.
+    pub fn terms(&self, who: &Principal) -> Terms {
+        Terms {
+            markup: self.inner.markup,
+            discount: who.discount,
+        }
     }
 
     /// Reserves `most` of the caller's credit and a place in the queue of settlements, so that whatever

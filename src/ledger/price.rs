@@ -1,99 +1,116 @@
 //! What a run costs: counts times unit prices, exact until the one rounding at the end.
 //!
-//! Pure: no clock, no store. Sums are `i128` pico-dollars, scaled by parts per million where a schedule
-//! applies; [`charge`] divides once, half up.
+//! Pure: no clock, no store. Sums are `i128` pico-dollars, scaled by parts per million where a schedule or an account's
+//! terms apply; each amount is divided once, half up, from the exact sum.
 
 use serde_json::{Map, Value};
 
 use crate::catalog::snapshot::{Prices, Pricing, Schedule};
 use crate::domain::event::FinishReason;
 use crate::domain::generation::Charge;
-use crate::domain::money::{Nanos, Picos};
+use crate::domain::money::{Nanos, PICOS_PER_NANO, Picos};
+use crate::domain::terms::{Ppm, Terms};
 use crate::domain::usage::{Tokens, Usage};
 
+/// The most a request may use.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Demand {
+    /// Tokens of the prompt.
+    pub prompt_tokens: u64,
+    /// Output tokens of all choices together.
+    pub output_tokens: u64,
+    /// Images in the prompt.
+    pub images: u64,
+}
+
 /// The most a request can cost: every prompt token at the dearest class of input, every output token at
-/// the dearest class of output, at the dearest tier the prompt reaches, and the fee of a request.
-pub fn most(pricing: &Pricing, prompt_tokens: u64, output_tokens: u64, at_ms: i64) -> Nanos {
+/// the dearest class of output, at the dearest tier the prompt reaches, its images, and the fee of a request.
+pub fn most(pricing: &Pricing, demand: &Demand, at_ms: i64, terms: &Terms) -> Nanos {
     let reached = pricing
         .tiers
         .iter()
-        .filter(|tier| prompt_tokens > tier.above)
+        .filter(|tier| demand.prompt_tokens > tier.above)
         .map(|tier| &tier.prices);
     let dearest = std::iter::once(&pricing.base)
         .chain(reached)
-        .map(|prices| {
-            let input = dearest(
-                prices.prompt,
-                [
-                    prices.cache_read,
-                    prices.cache_write,
-                    prices.cache_write_1h,
-                    prices.audio_in,
-                ],
-            );
-            let output = dearest(
-                prices.completion,
-                [prices.reasoning, prices.audio_out, None, None],
-            );
-            times(input, prompt_tokens)
-                .saturating_add(times(output, output_tokens))
-                .saturating_add(times(prices.request.unwrap_or_default(), 1))
-        })
+        .map(|prices| most_at(prices, demand))
         .max();
     rounded(
         dearest.unwrap_or_default(),
-        multiplier(pricing.schedule.as_ref(), at_ms),
+        [
+            multiplier(pricing.schedule.as_ref(), at_ms),
+            terms.discount.rest(),
+            terms.markup.on_top(),
+        ],
     )
+}
+
+fn most_at(prices: &Prices, demand: &Demand) -> i128 {
+    let input = dearest(
+        prices.prompt,
+        [
+            prices.cache_read,
+            prices.cache_write,
+            prices.cache_write_1h,
+            prices.audio_in,
+        ],
+    );
+    let output = dearest(
+        prices.completion,
+        [prices.reasoning, prices.audio_out, None, None],
+    );
+    times(input, demand.prompt_tokens)
+        .saturating_add(times(output, demand.output_tokens))
+        .saturating_add(times(prices.image.unwrap_or_default(), demand.images))
+        .saturating_add(times(prices.request.unwrap_or_default(), 1))
 }
 
 /// What a run costs and why. A run that brought nothing, or ended in an error, costs nothing even where
 /// the provider bills it (contract 15.3).
+///
+/// The account pays `gross × (1 − discount) × (1 + markup)`. Gross, what the discount leaves, and the net are each
+/// rounded from the exact sum; discount and fee are their differences, so that `net = gross − discount + fee` holds.
 pub fn charge(
     pricing: &Pricing,
     usage: Option<&Usage>,
     finish: Option<FinishReason>,
     at_ms: i64,
+    terms: &Terms,
 ) -> Charge {
     let tokens = usage.map(|usage| usage.tokens).unwrap_or_default();
-    let prices = effective(pricing, tokens.prompt);
+    let prices = pricing.for_prompt(tokens.prompt);
     let multiplier = multiplier(pricing.schedule.as_ref(), at_ms);
     let prompt = prompt_cost(prices, &tokens);
     let total = prompt
         .saturating_add(completion_cost(prices, &tokens))
         .saturating_add(extras_cost(prices, &tokens));
-    let gross = if usage.is_some() {
-        rounded(total, multiplier)
-    } else {
-        Nanos::ZERO
-    };
+    let listed = if usage.is_some() { total } else { 0 };
     let failed =
         matches!(finish, Some(FinishReason::Error)) || (finish.is_none() && tokens.completion == 0);
-    let insured = failed && gross > Nanos::ZERO;
-    let (gross, prompt_part) = if failed {
-        (Nanos::ZERO, Nanos::ZERO)
-    } else {
-        (gross, rounded(prompt, multiplier).min(gross))
-    };
-    Charge {
-        gross,
-        discount: Nanos::ZERO,
-        fee: Nanos::ZERO,
-        net: gross,
-        prompt_part,
+    let unpaid = Charge {
         prices: Some(shown(prices, multiplier)),
         price_source: Some(pricing.source.clone()),
-        insured,
+        terms: *terms,
+        ..Charge::default()
+    };
+    let gross = rounded(listed, [multiplier]);
+    if failed {
+        return Charge {
+            insured: gross > Nanos::ZERO,
+            ..unpaid
+        };
     }
-}
-
-/// The prices of the highest tier that the prompt reaches.
-fn effective(pricing: &Pricing, prompt_tokens: u64) -> &Prices {
-    pricing
-        .tiers
-        .iter()
-        .rev()
-        .find(|tier| prompt_tokens > tier.above)
-        .map_or(&pricing.base, |tier| &tier.prices)
+    let (rest, on_top) = (terms.discount.rest(), terms.markup.on_top());
+    let left = rounded(listed, [multiplier, rest]);
+    let net = rounded(listed, [multiplier, rest, on_top]);
+    Charge {
+        gross,
+        discount: gross.saturating_sub(left),
+        fee: net.saturating_sub(left),
+        net,
+        prompt_part: rounded(prompt, [multiplier]).min(gross),
+        ..unpaid
+    }
 }
 
 /// Classes that overlap are parts of the prompt and of each other's remainder: no token is charged twice.
@@ -142,28 +159,24 @@ fn dearest(price: Picos, others: [Option<Picos>; 4]) -> Picos {
     others.into_iter().flatten().fold(price, Picos::max)
 }
 
-/// The one rounding, half up.
-fn rounded(picos: i128, multiplier: i64) -> Nanos {
-    if multiplier == Schedule::WHOLE {
-        return Nanos::from_picos(picos);
+/// An exact sum times shares of it, rounded half up, once.
+fn rounded<const N: usize>(picos: i128, shares: [Ppm; N]) -> Nanos {
+    let (mut sum, mut unit) = (picos, PICOS_PER_NANO);
+    for share in shares.into_iter().filter(|share| *share != Ppm::WHOLE) {
+        sum = sum.saturating_mul(i128::from(share.0));
+        unit *= i128::from(Ppm::WHOLE.0);
     }
-    // Pico-dollars times parts per million, of which one nano-dollar has a milliard.
-    let (scaled, unit) = (
-        picos.saturating_mul(i128::from(multiplier)),
-        1_000_000_000_i128,
-    );
-    Nanos(i64::try_from(scaled.saturating_add(unit / 2).div_euclid(unit)).unwrap_or(i64::MAX))
+    Nanos(i64::try_from(sum.saturating_add(unit / 2).div_euclid(unit)).unwrap_or(i64::MAX))
 }
 
-/// The multiplier of the hour, in parts per million.
-fn multiplier(schedule: Option<&Schedule>, at_ms: i64) -> i64 {
-    schedule
-        .map_or(Schedule::WHOLE, |schedule| schedule.multiplier_at(at_ms))
-        .max(0)
+/// The multiplier of the hour.
+fn multiplier(schedule: Option<&Schedule>, at_ms: i64) -> Ppm {
+    let ppm = schedule.map_or(Schedule::WHOLE, |schedule| schedule.multiplier_at(at_ms));
+    Ppm(ppm.max(0))
 }
 
 /// The unit prices as a JSON object of decimal strings, for the record.
-fn shown(prices: &Prices, multiplier: i64) -> String {
+fn shown(prices: &Prices, multiplier: Ppm) -> String {
     let optional = [
         ("cache_read", prices.cache_read),
         ("cache_write", prices.cache_write),
@@ -187,8 +200,8 @@ fn shown(prices: &Prices, multiplier: i64) -> String {
             shown.insert(name.to_owned(), Value::String(price.to_string()));
         }
     }
-    if multiplier != Schedule::WHOLE {
-        shown.insert("multiplier_ppm".to_owned(), multiplier.into());
+    if multiplier != Ppm::WHOLE {
+        shown.insert("multiplier_ppm".to_owned(), multiplier.0.into());
     }
     Value::Object(shown).to_string()
 }

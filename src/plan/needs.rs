@@ -13,6 +13,8 @@ pub struct Needs {
     pub parameters: Vec<&'static str>,
     /// Media in its messages: `image`, `file`, `audio`, `video`.
     pub input: Vec<&'static str>,
+    /// Images in its messages, which some endpoints price apiece.
+    pub images: u64,
     /// Media it wants in the answer, text aside: `image`, `audio`.
     pub output: Vec<&'static str>,
 }
@@ -28,16 +30,18 @@ pub const SOFT: [&str; 4] = [
 impl Needs {
     /// The needs of a call.
     pub fn of(call: &Call) -> Self {
+        let (input, images) = call
+            .body
+            .given("messages")
+            .map(|messages| media(messages.as_bytes()))
+            .unwrap_or_default();
         Needs {
             parameters: PARAMETERS
                 .into_iter()
                 .filter(|name| uses(call, name))
                 .collect(),
-            input: call
-                .body
-                .given("messages")
-                .map(|messages| media(messages.as_bytes()))
-                .unwrap_or_default(),
+            input,
+            images,
             output: outputs(call),
         }
     }
@@ -110,10 +114,10 @@ fn outputs(call: &Call) -> Vec<&'static str> {
         .collect()
 }
 
-/// The kinds of content parts. A quote inside a string is escaped, so `"type"` with both its quotes
+/// The kinds of content parts, and how many of them are images. A quote inside a string is escaped, so `"type"` with both its quotes
 /// is a name or a whole value and never a piece of someone's text.
-fn media(messages: &[u8]) -> Vec<&'static str> {
-    let mut found = Vec::new();
+fn media(messages: &[u8]) -> (Vec<&'static str>, u64) {
+    let (mut found, mut images) = (Vec::new(), 0);
     for at in memmem::find_iter(messages, br#""type""#) {
         let rest = messages[at + 6..].trim_ascii_start();
         let Some(value) = rest.strip_prefix(b":").map(<[u8]>::trim_ascii_start) else {
@@ -129,11 +133,12 @@ fn media(messages: &[u8]) -> Vec<&'static str> {
             }
             _ => continue,
         };
+        images += u64::from(kind == "image");
         if !found.contains(&kind) {
             found.push(kind);
         }
     }
-    found
+    (found, images)
 }
 
 #[cfg(test)]
@@ -143,7 +148,7 @@ mod tests {
     #[test]
     fn media_are_found_in_parts_and_not_in_text() {
         let check = |messages: &str, expect: &[&str]| {
-            assert_eq!(media(messages.as_bytes()), expect, "{messages}");
+            assert_eq!(media(messages.as_bytes()).0, expect, "{messages}");
         };
         check(r#"[{"role":"user","content":"hi"}]"#, &[]);
         check(
@@ -156,5 +161,7 @@ mod tests {
         );
         check(r#"[{"content":"{\"type\":\"image_url\"}"}]"#, &[]);
         check(r#"[{"content":"type"},{"type":"file_search"}]"#, &[]);
+        let two = br#"[{"content":[{"type":"image_url"},{"type":"text"},{"type":"input_image"}]}]"#;
+        assert_eq!(media(two), (vec!["image"], 2));
     }
 }

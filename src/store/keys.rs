@@ -11,6 +11,7 @@ use crate::domain::calendar::Windows;
 use crate::domain::ids::{AccountId, KeyHash};
 use crate::domain::money::Nanos;
 use crate::domain::principal::{LimitReset, Principal};
+use crate::domain::terms::Ppm;
 
 /// Locks the one counter of changes and takes the next number; see the migration for why.
 pub(super) const NEXT_CHANGE: &str =
@@ -283,10 +284,11 @@ impl Store {
         const SQL: &str = concat!(
             "SELECT ",
             key_columns!(),
-            " FROM keys WHERE hash = $1 AND deleted_at IS NULL"
+            ", (SELECT discount_ppm FROM accounts WHERE id = keys.account) AS discount_ppm
+             FROM keys WHERE hash = $1 AND deleted_at IS NULL"
         );
-        let row: Option<KeyRow> = read!(self, db => sqlx::query_as(SQL).bind(hash.as_bytes().as_slice()).fetch_optional(db).await)?;
-        Ok(row.map(Key::try_from).transpose()?.map(KnownKey::from))
+        let row: Option<KnownRow> = read!(self, db => sqlx::query_as(SQL).bind(hash.as_bytes().as_slice()).fetch_optional(db).await)?;
+        row.map(KnownKey::try_from).transpose()
     }
 
     /// The number of the latest change of any key.
@@ -324,9 +326,12 @@ impl KeyChange {
     }
 }
 
-impl From<Key> for KnownKey {
-    fn from(key: Key) -> Self {
-        KnownKey {
+impl TryFrom<KnownRow> for KnownKey {
+    type Error = StoreError;
+
+    fn try_from(row: KnownRow) -> Result<Self, StoreError> {
+        let key = Key::try_from(row.key)?;
+        Ok(KnownKey {
             disabled: key.disabled,
             principal: Principal {
                 account: key.account,
@@ -335,8 +340,9 @@ impl From<Key> for KnownKey {
                 management: key.management,
                 limit: key.limit.map(|limit| (limit, key.limit_reset)),
                 expires_at: key.expires_at,
+                discount: Ppm(row.discount_ppm),
             },
-        }
+        })
     }
 }
 
@@ -375,6 +381,14 @@ impl Counters {
             monthly: of(self.usage_monthly_nanos, self.month_start, windows.month),
         }
     }
+}
+
+/// A key with what authentication needs of its account.
+#[derive(FromRow)]
+struct KnownRow {
+    #[sqlx(flatten)]
+    key: KeyRow,
+    discount_ppm: i64,
 }
 
 #[derive(FromRow)]

@@ -6,6 +6,7 @@ use super::db::{read, write};
 use super::users::END_SESSIONS;
 use super::{Account, Store, StoreError};
 use crate::domain::ids::AccountId;
+use crate::domain::terms::Ppm;
 
 /// A browser that is signed in.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -63,7 +64,7 @@ impl Store {
     /// The session with this id and who is signed in with it.
     pub async fn session(&self, id: &str, now: i64) -> Result<Option<Session>, StoreError> {
         const SQL: &str = "SELECT s.id, s.number, s.renewed_at, s.created_at, s.expires_at,
-                a.id AS account, a.email, a.admin, a.created_at AS account_created_at
+                a.id AS account, a.email, a.admin, a.discount_ppm, a.created_at AS account_created_at
             FROM sessions s JOIN accounts a ON a.id = s.account WHERE s.id = $1 AND s.expires_at > $2";
         let row: Option<SessionRow> =
             read!(self, db => sqlx::query_as(SQL).bind(id).bind(now).fetch_optional(db).await)?;
@@ -77,7 +78,7 @@ impl Store {
         now: i64,
     ) -> Result<Vec<Session>, StoreError> {
         const SQL: &str = "SELECT s.id, s.number, s.renewed_at, s.created_at, s.expires_at,
-                a.id AS account, a.email, a.admin, a.created_at AS account_created_at
+                a.id AS account, a.email, a.admin, a.discount_ppm, a.created_at AS account_created_at
             FROM sessions s JOIN accounts a ON a.id = s.account WHERE s.account = $1 AND s.expires_at > $2
             ORDER BY s.renewed_at DESC LIMIT 100";
         let rows: Vec<SessionRow> = read!(self, db => sqlx::query_as(SQL).bind(account.as_str()).bind(now).fetch_all(db).await)?;
@@ -123,6 +124,7 @@ struct SessionRow {
     account: String,
     email: String,
     admin: bool,
+    discount_ppm: i64,
     account_created_at: i64,
 }
 
@@ -134,6 +136,7 @@ impl From<SessionRow> for Session {
                 id: row.account.into(),
                 email: row.email,
                 admin: row.admin,
+                discount: Ppm(row.discount_ppm),
                 created_at: row.account_created_at,
             },
             number: row.number,

@@ -9,6 +9,7 @@ use super::db::{read, write};
 use super::{Account, Store, StoreError};
 use crate::domain::ids::AccountId;
 use crate::domain::money::Nanos;
+use crate::domain::terms::Ppm;
 
 /// What a link that works once is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -49,7 +50,7 @@ impl Store {
         &self,
         email: &str,
     ) -> Result<Option<(Account, Option<String>)>, StoreError> {
-        const SQL: &str = "SELECT id, email, admin, created_at, password_hash FROM accounts WHERE lower(email) = $1";
+        const SQL: &str = "SELECT id, email, admin, discount_ppm, created_at, password_hash FROM accounts WHERE lower(email) = $1";
         let row: Option<Person> = read!(self, db => sqlx::query_as(SQL).bind(email.to_lowercase()).fetch_optional(db).await)?;
         Ok(row.map(|row| {
             let hash = row.password_hash.clone();
@@ -59,8 +60,7 @@ impl Store {
 
     /// The account with this id.
     pub async fn account(&self, id: &AccountId) -> Result<Option<Account>, StoreError> {
-        const SQL: &str =
-            "SELECT id, email, admin, created_at, password_hash FROM accounts WHERE id = $1";
+        const SQL: &str = "SELECT id, email, admin, discount_ppm, created_at, password_hash FROM accounts WHERE id = $1";
         let row: Option<Person> =
             read!(self, db => sqlx::query_as(SQL).bind(id.as_str()).fetch_optional(db).await)?;
         Ok(row.map(Account::from))
@@ -88,6 +88,7 @@ impl Store {
             id: AccountId::random(),
             email: email.to_owned(),
             admin: false,
+            discount: Ppm::ZERO,
             created_at: now,
         };
         let made = write!(self, tx => {
@@ -223,7 +224,7 @@ impl Store {
         offset: u32,
         limit: u32,
     ) -> Result<Vec<User>, StoreError> {
-        const SQL: &str = "SELECT a.id, a.email, a.admin, a.created_at, a.password_hash,
+        const SQL: &str = "SELECT a.id, a.email, a.admin, a.discount_ppm, a.created_at, a.password_hash,
                 COALESCE(w.balance_nanos, 0) AS balance, COALESCE(w.charged_nanos, 0) AS charged,
                 (SELECT COUNT(*) FROM keys k WHERE k.account = a.id AND k.deleted_at IS NULL) AS keys
             FROM accounts a LEFT JOIN ledger_accounts w ON w.id = 'wallet:' || a.id
@@ -266,6 +267,7 @@ struct Person {
     id: String,
     email: String,
     admin: bool,
+    discount_ppm: i64,
     created_at: i64,
     password_hash: Option<String>,
 }
@@ -276,6 +278,7 @@ impl From<Person> for Account {
             id: row.id.into(),
             email: row.email,
             admin: row.admin,
+            discount: Ppm(row.discount_ppm),
             created_at: row.created_at,
         }
     }

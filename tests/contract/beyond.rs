@@ -75,6 +75,12 @@ fn fields() -> Vec<(&'static str, &'static str, &'static str, Value)> {
             "previous_errors",
             previous_errors(),
         ),
+        (
+            "15.10",
+            "GenerationResponse/properties/data",
+            "turnpike",
+            accounted(),
+        ),
     ]
 }
 
@@ -165,6 +171,23 @@ fn named<'a>(schemas: &'a mut Map<String, Value>, name: &str) -> Vec<&'a mut Val
         .collect();
     assert!(!objects.is_empty(), "the reference no longer has {name}");
     objects
+}
+
+/// How a charge came about.
+fn accounted() -> Value {
+    let tokens = json!({"type": ["object", "null"], "additionalProperties": number()});
+    let prices = json!({"type": ["object", "null"], "additionalProperties": {"type": ["string", "integer"]}});
+    let dollars = json!({"type": "number", "minimum": 0});
+    let source = json!({"enum": ["reported", "estimated", "clamped", null]});
+    json!({
+        "type": "object",
+        "properties": {
+            "usage_source": source, "reported_usage": tokens, "list_cost": dollars, "discount": dollars, "fee": dollars,
+            "unit_prices": prices, "price_source": text_or_null(), "catalog_version": text_or_null(),
+            "insured": {"type": "boolean"},
+        },
+        "required": ["usage_source", "list_cost", "discount", "fee", "insured"],
+    })
 }
 
 fn text() -> Value {

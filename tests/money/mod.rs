@@ -1,4 +1,5 @@
 //! What accounts pay and may do: limits, prices, discounts, activity, and the commands of the ledger.
 
 mod activity;
+mod charges;
 mod free;

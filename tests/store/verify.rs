@@ -1,6 +1,5 @@
 //! The ledger's proof finds what is wrong, and nothing where all is right.
 
-use sqlx::{AssertSqlSafe, Connection as _, PgConnection, SqliteConnection};
 use turnpike::domain::money::Nanos;
 use turnpike::domain::principal::LimitReset;
 use turnpike::store::{Ask, Database, Store, Verification};
@@ -42,22 +41,6 @@ async fn busy_ledger(store: &Store) {
             ])
             .await
             .unwrap();
-    }
-}
-
-/// Runs a statement behind the store's back.
-async fn tamper(db: &TestDb, sql: &str) {
-    let sql = AssertSqlSafe(sql.to_owned());
-    match &db.database {
-        Database::Sqlite { file } => {
-            let options = sqlx::sqlite::SqliteConnectOptions::new().filename(file);
-            let mut connection = SqliteConnection::connect_with(&options).await.unwrap();
-            sqlx::raw_sql(sql).execute(&mut connection).await.unwrap();
-        }
-        Database::Postgres { url, .. } => {
-            let mut connection = PgConnection::connect(url.expose()).await.unwrap();
-            sqlx::raw_sql(sql).execute(&mut connection).await.unwrap();
-        }
     }
 }
 
@@ -115,13 +98,13 @@ on_both_engines! {
             ),
         ];
         for (damage, repair, expect) in damages {
-            tamper(db, damage).await;
+            db.tamper(damage).await;
             assert_eq!(broken(&store.verify().await.unwrap()), *expect, "{damage}");
-            tamper(db, repair).await;
+            db.tamper(repair).await;
             assert!(store.verify().await.unwrap().holds(), "{repair}");
         }
         // Entries cannot be taken away again, so this damage comes last.
-        tamper(db, "INSERT INTO entries VALUES ('charge', 'gen-none', 'operator:grants', 'operator:fees', 7, 0)").await;
+        db.tamper("INSERT INTO entries VALUES ('charge', 'gen-none', 'operator:grants', 'operator:fees', 7, 0)").await;
         let expect = ["a balance is the sum of its entries", "a charge is of a generation"];
         assert_eq!(broken(&store.verify().await.unwrap()), expect);
     }
@@ -129,7 +112,7 @@ on_both_engines! {
     async fn a_lost_charge_is_found(db: TestDb) {
         let store = db.open().await;
         busy_ledger(&store).await;
-        tamper(db, "UPDATE generations SET net_nanos = 31 WHERE id = (SELECT MIN(id) FROM generations WHERE net_nanos = 30)").await;
+        db.tamper("UPDATE generations SET net_nanos = 31 WHERE id = (SELECT MIN(id) FROM generations WHERE net_nanos = 30)").await;
         let found = broken(&store.verify().await.unwrap());
         assert!(found.contains(&"a charged generation has exactly one charge"), "{found:?}");
         assert!(found.contains(&"a key's usage is the sum of its charges"), "{found:?}");

@@ -1,6 +1,7 @@
 //! A database of its own for each test, on either engine.
 
-use sqlx::{AssertSqlSafe, Connection as _, Executor as _, PgConnection};
+use sqlx::sqlite::SqliteConnectOptions;
+use sqlx::{AssertSqlSafe, Connection as _, Executor as _, PgConnection, SqliteConnection};
 use tempfile::TempDir;
 use turnpike::domain::ids::random_text;
 use turnpike::domain::secret::Secret;
@@ -102,6 +103,22 @@ impl TestDb {
                 connections: *connections,
             },
         )
+    }
+
+    /// Runs a statement behind the store's back.
+    pub(crate) async fn tamper(&self, sql: &str) {
+        let sql = AssertSqlSafe(sql.to_owned());
+        match &self.database {
+            Database::Sqlite { file } => {
+                let options = SqliteConnectOptions::new().filename(file);
+                let mut connection = SqliteConnection::connect_with(&options).await.unwrap();
+                sqlx::raw_sql(sql).execute(&mut connection).await.unwrap();
+            }
+            Database::Postgres { url, .. } => {
+                let mut connection = PgConnection::connect(url.expose()).await.unwrap();
+                sqlx::raw_sql(sql).execute(&mut connection).await.unwrap();
+            }
+        }
     }
 
     /// Removes the schema. A test that fails leaves it behind, to be looked at.

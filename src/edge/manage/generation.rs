@@ -4,6 +4,7 @@ use axum::Json;
 use axum::extract::State;
 use axum::response::{IntoResponse as _, Response};
 use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
 
 use super::moment::Moment;
 use super::{Data, Params};
@@ -85,6 +86,21 @@ struct GenerationView<'a> {
     service_tier: Option<&'a str>,
     data_region: &'static str,
     response_cache_source_id: Option<&'a str>,
+    turnpike: Account<'a>,
+}
+
+/// How the charge came about: this gateway's own words, beside the contract's.
+#[derive(Serialize)]
+struct Account<'a> {
+    /// `reported`, `estimated` or `clamped`; null where nothing was used.
+    usage_source: Option<&'static str>,
+    list_cost: Nanos,
+    discount: Nanos,
+    fee: Nanos,
+    unit_prices: Option<&'a RawValue>,
+    price_source: Option<&'a str>,
+    catalog_version: Option<&'a str>,
+    insured: bool,
 }
 
 #[derive(Serialize)]
@@ -147,6 +163,24 @@ impl<'a> GenerationView<'a> {
             service_tier: served.and_then(|served| served.service_tier.as_deref()),
             data_region: "global",
             response_cache_source_id: None,
+            turnpike: Account::of(run),
+        }
+    }
+}
+
+impl<'a> Account<'a> {
+    fn of(run: &'a Generation) -> Self {
+        let charge = &run.charge;
+        let prices = charge.prices.as_deref();
+        Account {
+            usage_source: run.usage.map(|usage| usage.source.as_str()),
+            list_cost: charge.gross,
+            discount: charge.discount,
+            fee: charge.fee,
+            unit_prices: prices.and_then(|prices| serde_json::from_str(prices).ok()),
+            price_source: charge.price_source.as_deref(),
+            catalog_version: charge.catalog_version.as_deref(),
+            insured: charge.insured,
         }
     }
 }

@@ -37,6 +37,7 @@ fn check(pricing: &Pricing, tokens: Tokens, dollars: &str) {
         Some(&reported(tokens)),
         Some(FinishReason::Stop),
         0,
+        &Terms::default(),
     );
     assert_eq!(charge.net.to_string(), dollars);
     assert_eq!(charge.gross, charge.net);
@@ -147,7 +148,11 @@ fn a_schedule_multiplies_the_whole() {
         weekdays_only: false,
         multiplier_ppm: 250_000,
     });
-    let at = |minute: i64| most(&pricing, 1_000, 0, minute * 60_000).to_string();
+    let demand = Demand {
+        prompt_tokens: 1_000,
+        ..Demand::default()
+    };
+    let at = |minute: i64| most(&pricing, &demand, minute * 60_000, &Terms::default()).to_string();
     assert_eq!(
         [at(59), at(60), at(119), at(120)],
         ["0.001", "0.00025", "0.00025", "0.001"]
@@ -167,6 +172,7 @@ fn nothing_said_or_an_error_costs_nothing() {
             })),
             finish,
             0,
+            &Terms::default(),
         );
         (charge.net.0, charge.insured)
     };
@@ -202,8 +208,53 @@ prop_compose! {
     }
 }
 
+prop_compose! {
+    fn any_terms()(markup in 0_i64..3_000_000, discount in 0_i64..=1_000_000) -> Terms {
+        Terms { markup: Ppm(markup), discount: Ppm(discount) }
+    }
+}
+
+#[test]
+fn a_discount_and_a_markup_are_shown_apart() {
+    let pricing = pricing("0.000001", "0");
+    let tokens = Tokens {
+        prompt: 1_000,
+        ..Tokens::default()
+    };
+    let with = |discount: &str, markup: &str| {
+        let terms = Terms {
+            discount: Ppm::parse_percent(discount).unwrap(),
+            markup: Ppm::parse_percent(markup).unwrap(),
+        };
+        let finish = Some(FinishReason::Stop);
+        let it = charge(&pricing, Some(&reported(tokens)), finish, 0, &terms);
+        assert_eq!(it.terms, terms);
+        [it.gross, it.discount, it.fee, it.net].map(|amount| amount.to_string())
+    };
+    assert_eq!(with("0", "0"), ["0.001", "0", "0", "0.001"]);
+    assert_eq!(with("10", "0"), ["0.001", "0.0001", "0", "0.0009"]);
+    assert_eq!(with("0", "5.5"), ["0.001", "0", "0.000055", "0.001055"]);
+    assert_eq!(with("10", "10"), ["0.001", "0.0001", "0.00009", "0.00099"]);
+    assert_eq!(with("100", "10"), ["0.001", "0.001", "0", "0"]);
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(10_000))]
+
+    /// The parts add up, none is below zero, and the net is the exact amount rounded once.
+    #[test]
+    fn the_parts_of_a_charge_add_up(prices in any_prices(), tokens in any_tokens(), terms in any_terms()) {
+        let pricing = Pricing { base: prices, ..Pricing::default() };
+        let with = |terms: &Terms| charge(&pricing, Some(&reported(tokens)), Some(FinishReason::Stop), 0, terms);
+        let it = with(&terms);
+        prop_assert_eq!(it.gross.0 - it.discount.0 + it.fee.0, it.net.0);
+        prop_assert!(it.discount >= Nanos::ZERO && it.fee >= Nanos::ZERO && it.discount <= it.gross);
+        prop_assert_eq!(it.gross, with(&Terms::default()).gross, "terms do not change what the provider is owed");
+        let exact = i128::from(it.gross.0) * i128::from(terms.discount.rest().0) * i128::from(terms.markup.on_top().0);
+        // The gross itself is at most half a nano-dollar off, which a markup enlarges.
+        let unit = 1_000_000_000_000_i128;
+        prop_assert!((i128::from(it.net.0) * unit - exact).abs() <= 3 * unit, "{} for {exact}", it.net);
+    }
 
     /// The charge is the nearest nano-dollar to the exact sum, the upper one of two that are equally near.
     #[test]
@@ -226,18 +277,18 @@ proptest! {
         ];
         // In units of 10⁻⁹ pico… that is, of a milliardth of a nano-dollar: exact whatever the multiplier.
         let exact: i128 = terms.iter().map(|(count, price)| i128::from(*count) * price).sum::<i128>() * i128::from(ppm.unwrap_or(1_000_000));
-        let net = i128::from(charge(&pricing, Some(&reported(tokens)), Some(FinishReason::Stop), 0).net.0);
+        let net = i128::from(charge(&pricing, Some(&reported(tokens)), Some(FinishReason::Stop), 0, &Terms::default()).net.0);
         let twice_over = 2 * (net * 1_000_000_000 - exact);
         prop_assert!(-1_000_000_000 < twice_over && twice_over <= 1_000_000_000, "{net} for {exact}");
     }
 
     /// Whatever is used within the bounds, it costs no more than was held.
     #[test]
-    fn a_charge_never_exceeds_the_ceiling(prices in any_prices(), tokens in any_tokens()) {
+    fn a_charge_never_exceeds_the_ceiling(prices in any_prices(), tokens in any_tokens(), terms in any_terms()) {
         let pricing = Pricing { base: prices, ..Pricing::default() };
-        let tokens = Tokens { images: 0, ..tokens };
-        let charged = charge(&pricing, Some(&reported(tokens)), Some(FinishReason::Stop), 0).net;
-        prop_assert!(charged <= most(&pricing, tokens.prompt, tokens.completion, 0));
+        let charged = charge(&pricing, Some(&reported(tokens)), Some(FinishReason::Stop), 0, &terms).net;
+        let demand = Demand { prompt_tokens: tokens.prompt, output_tokens: tokens.completion, images: tokens.images };
+        prop_assert!(charged <= most(&pricing, &demand, 0, &terms));
     }
 
     #[test]
@@ -246,6 +297,6 @@ proptest! {
         let schedule = Some(Schedule { hours: vec![(0, 1_440)], weekdays_only: false, multiplier_ppm: i64::MAX });
         let pricing = Pricing { base, schedule, ..Pricing::default() };
         let usage = reported(Tokens { prompt, completion, ..Tokens::default() });
-        prop_assert!(charge(&pricing, Some(&usage), Some(FinishReason::Stop), 0).net >= Nanos::ZERO);
+        prop_assert!(charge(&pricing, Some(&usage), Some(FinishReason::Stop), 0, &Terms::default()).net >= Nanos::ZERO);
     }
 }
