@@ -31,10 +31,11 @@ mod ceiling;
 mod drain;
 mod free;
 mod record;
+mod usage;
 
 pub use ceiling::Ceiling;
 use drain::Drains;
-use record::Run;
+use record::{Planned, Run};
 
 /// Serves calls. Cloning shares everything.
 #[derive(Clone)]
@@ -143,10 +144,8 @@ impl Gateway {
             rank::rank(&plan, &situation).map_err(|error| error.suggesting(&plan, &catalog))?;
         let candidates =
             free::within_limits(&self.free_limits, &run.who.account, candidates).await?;
-        run.terms = self.ledger.terms(&run.who);
-        run.catalog_version.clone_from(&catalog.version);
-        run.images = plan.needs.images;
-        let ceiling = Ceiling::of(&plan, &candidates, run.created_at, &run.terms);
+        run.planned = Planned::of(&plan, &catalog, self.ledger.terms(&run.who));
+        let ceiling = Ceiling::of(&plan, &candidates, run.created_at, &run.planned.terms);
         let hold = self
             .ledger
             .hold(&run.who, ceiling.most)
@@ -265,8 +264,9 @@ impl Gateway {
         hold: Hold,
         meter: &mut Meter,
     ) -> Result<Receipt, SettleError> {
-        let usage = meter.usage().await;
-        let (generation, receipt) = run.finished(meter, usage);
+        let (usage, reported) = usage::charged(run, meter).await;
+        let (mut generation, receipt) = run.finished(meter, usage);
+        generation.reported = reported;
         record::log(&generation);
         self.ledger.settle(hold, generation).await?;
         Ok(receipt)

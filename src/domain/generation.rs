@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::ids::{AccountId, EndpointTag, GenerationId, KeyHash, ModelId, ProviderSlug};
 use super::money::Nanos;
 use super::terms::Terms;
-use super::usage::Usage;
+use super::usage::{Tokens, Usage};
 
 /// One run as the client saw it, with its attempts and its charge.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -39,6 +39,9 @@ pub struct Generation {
     pub generation_ms: Option<i64>,
     /// What was used; `None` when nothing was.
     pub usage: Option<Usage>,
+    /// What the provider reported, where it could not be right.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reported: Option<Tokens>,
     /// What is charged.
     pub charge: Charge,
     /// Every try, in order.

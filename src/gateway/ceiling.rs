@@ -36,14 +36,7 @@ impl Ceiling {
     }
 
     fn at(plan: &Plan, endpoint: &Endpoint, at_ms: i64, terms: &Terms) -> Self {
-        let cap = endpoint
-            .max_output_tokens
-            .or(endpoint.context_length)
-            .unwrap_or(UNSTATED_OUTPUT_CAP);
-        let output_tokens = plan
-            .max_tokens
-            .map_or(cap, |wanted| wanted.min(cap))
-            .saturating_mul(plan.choices);
+        let output_tokens = longest_answer(endpoint, plan.max_tokens, plan.choices);
         let demand = Demand {
             prompt_tokens: plan.prompt_tokens,
             output_tokens: 0,
@@ -75,4 +68,15 @@ impl Ceiling {
             .unwrap_or(u64::MAX)
             .min(self.output_tokens)
     }
+}
+
+/// The most output tokens that an endpoint generates, over all choices.
+pub(super) fn longest_answer(endpoint: &Endpoint, max_tokens: Option<u64>, choices: u64) -> u64 {
+    let cap = endpoint
+        .max_output_tokens
+        .or(endpoint.context_length)
+        .unwrap_or(UNSTATED_OUTPUT_CAP);
+    max_tokens
+        .map_or(cap, |wanted| wanted.min(cap))
+        .saturating_mul(choices)
 }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use tokio::time::Instant;
 
 use super::Refusal;
+use crate::catalog::snapshot::Snapshot;
 use crate::clock::now_ms;
 use crate::domain::call::Call;
 use crate::domain::event::FinishReason;
@@ -14,10 +15,42 @@ use crate::domain::principal::Principal;
 use crate::domain::terms::Terms;
 use crate::domain::usage::Usage;
 use crate::ledger::price;
+use crate::plan::Plan;
+use crate::plan::estimate::Prompt;
 use crate::rank::Candidate;
 use crate::stream::client::{Head, Receipt};
 use crate::stream::meter::Meter;
 use crate::stream::source::StreamError;
+
+/// What a run's charge depends on besides its answer.
+#[derive(Default)]
+pub(super) struct Planned {
+    /// What the account pays over and under the list price.
+    pub(super) terms: Terms,
+    /// The catalogue the prices are of.
+    pub(super) catalog_version: String,
+    /// How large the prompt is.
+    pub(super) prompt: Prompt,
+    /// Images in the prompt, however they are sent: no provider reports them.
+    pub(super) images: u64,
+    /// Whether there are media in the prompt.
+    pub(super) shows_media: bool,
+    /// Whether media are wanted in the answer.
+    pub(super) wants_media: bool,
+}
+
+impl Planned {
+    pub(super) fn of(plan: &Plan, catalog: &Snapshot, terms: Terms) -> Self {
+        Planned {
+            terms,
+            catalog_version: catalog.version.clone(),
+            prompt: plan.prompt,
+            images: plan.needs.images,
+            shows_media: !plan.needs.input.is_empty(),
+            wants_media: !plan.needs.output.is_empty(),
+        }
+    }
+}
 
 /// One run under way.
 pub(super) struct Run {
@@ -30,12 +63,8 @@ pub(super) struct Run {
     pub(super) attempts: Vec<Attempt>,
     pub(super) first_token_at: Option<Instant>,
     pub(super) cancelled: bool,
-    /// What the account pays over and under the list price.
-    pub(super) terms: Terms,
-    /// The catalogue the prices are of.
-    pub(super) catalog_version: String,
-    /// Images in the prompt: no provider reports them.
-    pub(super) images: u64,
+    /// What was planned; empty until it is.
+    pub(super) planned: Planned,
     started: Instant,
     answered: Option<(Candidate, Instant)>,
 }
@@ -57,9 +86,7 @@ impl Run {
             attempts: Vec::new(),
             first_token_at: None,
             cancelled: false,
-            terms: Terms::default(),
-            catalog_version: String::new(),
-            images: 0,
+            planned: Planned::default(),
             started: Instant::now(),
             answered: None,
         }
@@ -75,6 +102,11 @@ impl Run {
     pub(super) fn can_be_cancelled(&self) -> bool {
         let answered = self.answered.as_ref();
         answered.is_none_or(|(candidate, _)| candidate.endpoint.provider.cancels)
+    }
+
+    /// Who answered; `None` until somebody has.
+    pub(super) fn answered(&self) -> Option<&Candidate> {
+        self.answered.as_ref().map(|(candidate, _)| candidate)
     }
 
     /// What every part of the answer repeats.
@@ -94,17 +126,16 @@ impl Run {
     }
 
     /// The record and the receipt of a run that is charged.
-    pub(super) fn finished(&self, meter: &Meter, mut usage: Usage) -> (Generation, Receipt) {
-        usage.tokens.images = self.images;
+    pub(super) fn finished(&self, meter: &Meter, usage: Usage) -> (Generation, Receipt) {
         let charge = match &self.answered {
             Some((candidate, _)) => Charge {
-                catalog_version: Some(self.catalog_version.clone()),
+                catalog_version: Some(self.planned.catalog_version.clone()),
                 ..price::charge(
                     &candidate.endpoint.pricing,
                     Some(&usage),
                     self.finish(meter),
                     self.created_at,
-                    &self.terms,
+                    &self.planned.terms,
                 )
             },
             None => Charge::default(),
@@ -208,6 +239,7 @@ impl Run {
             latency_ms: first.map(|first| millis(self.started, first)),
             generation_ms: first.map(|first| millis(first, Instant::now())),
             usage: None,
+            reported: None,
             charge: Charge::default(),
             attempts: self.attempts.clone(),
             referer: origin.referer,

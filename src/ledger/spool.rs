@@ -264,6 +264,7 @@ mod tests {
             latency_ms: None,
             generation_ms: None,
             usage: None,
+            reported: None,
             charge: Charge {
                 net: Nanos(i64::MAX - number),
                 ..Charge::default()

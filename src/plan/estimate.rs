@@ -22,17 +22,52 @@ pub fn tokens_of_text(bytes: u64) -> u64 {
     bytes.div_ceil(BYTES_PER_TOKEN)
 }
 
-/// About how many tokens the prompt of `call` has: its messages or prompt, and its tools.
-pub fn prompt_tokens(call: &Call) -> u64 {
+/// How large a prompt is: its messages or prompt, and its tools.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Prompt {
+    /// Bytes of text, JSON's own punctuation included.
+    pub text_bytes: u64,
+    /// Images, sounds and pages sent as base64.
+    pub media: u64,
+}
+
+impl Prompt {
+    /// Measures the prompt of `call`.
+    pub fn of(call: &Call) -> Self {
+        let mut text_bytes = 0;
+        let media = pieces(call, |text| text_bytes += text.len() as u64);
+        Prompt { text_bytes, media }
+    }
+
+    /// About how many tokens that is.
+    pub fn tokens(&self) -> u64 {
+        tokens_of_text(self.text_bytes) + media_tokens(self.media)
+    }
+}
+
+/// The text of a prompt as JSON, media left out, for who counts it.
+pub fn text_of(call: &Call) -> String {
+    let mut text = Vec::new();
+    pieces(call, |piece| text.extend_from_slice(piece));
+    String::from_utf8_lossy(&text).into_owned()
+}
+
+/// What so many media count as.
+pub fn media_tokens(media: u64) -> u64 {
+    media.saturating_mul(TOKENS_PER_MEDIUM)
+}
+
+/// Passes on every piece of text and counts the media between them.
+fn pieces(call: &Call, mut text: impl FnMut(&[u8])) -> u64 {
     ["messages", "prompt", "tools"]
         .iter()
         .filter_map(|name| call.body.given(name))
-        .map(|value| tokens_of_json(value.as_bytes()))
+        .map(|value| pieces_of_json(value.as_bytes(), &mut text))
         .sum()
 }
 
-fn tokens_of_json(json: &[u8]) -> u64 {
-    let (mut media, mut media_bytes, mut at) = (0, 0, 0);
+fn pieces_of_json(json: &[u8], text: &mut impl FnMut(&[u8])) -> u64 {
+    let (mut media, mut from, mut at) = (0, 0, 0);
     while json.len() - at > SHORTEST_MEDIUM
         && let Some(quote) = memchr::memchr(b'"', &json[at..])
     {
@@ -40,11 +75,13 @@ fn tokens_of_json(json: &[u8]) -> u64 {
         let end = end_of_string(json, start);
         if end - start >= SHORTEST_MEDIUM && is_base64(&json[start..end]) {
             media += 1;
-            media_bytes += end - start;
+            text(&json[from..start]);
+            from = end;
         }
         at = (end + 1).min(json.len());
     }
-    tokens_of_text((json.len() - media_bytes) as u64) + media * TOKENS_PER_MEDIUM
+    text(&json[from..]);
+    media
 }
 
 fn is_base64(text: &[u8]) -> bool {
@@ -60,6 +97,12 @@ fn is_base64(text: &[u8]) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn tokens_of_json(json: &[u8]) -> u64 {
+        let mut text_bytes = 0;
+        let media = pieces_of_json(json, &mut |text: &[u8]| text_bytes += text.len() as u64);
+        Prompt { text_bytes, media }.tokens()
+    }
 
     #[test]
     fn media_do_not_count_by_their_bytes() {

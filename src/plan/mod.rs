@@ -16,6 +16,7 @@ pub mod slug;
 pub(crate) mod tests;
 
 use conversation::Conversation;
+use estimate::Prompt;
 use needs::Needs;
 use preferences::{Partition, Preferences, Sort};
 use slug::Variant;
@@ -45,6 +46,8 @@ pub struct Plan {
     pub conversation: Option<Conversation>,
     /// About how many tokens the prompt has.
     pub prompt_tokens: u64,
+    /// How large the prompt is.
+    pub prompt: Prompt,
     /// The caller's cap on output tokens.
     pub max_tokens: Option<u64>,
     /// How many choices are generated, each up to the cap.
@@ -177,6 +180,7 @@ pub fn plan(
     if !preferences.order.is_empty() || asks_for_the_default_tier(call) {
         entries.iter_mut().for_each(|entry| entry.admits = None);
     }
+    let prompt = Prompt::of(call);
     Ok(Plan {
         strategy: strategy(requested, &entries),
         conversation: may_stick(&entries, &preferences)
@@ -187,7 +191,8 @@ pub fn plan(
         requested: requested.to_owned(),
         entries,
         preferences,
-        prompt_tokens: estimate::prompt_tokens(call),
+        prompt_tokens: prompt.tokens(),
+        prompt,
         max_tokens: call.max_tokens,
         choices: call.choices,
     })

@@ -84,8 +84,13 @@ impl Meter {
         }
     }
 
-    /// Counts on a thread that may block: an answer may be long, and the tokenizer slow to unfold.
-    async fn count(&mut self) -> Counted {
+    /// The length of the answer so far, escapes included.
+    pub fn answer_bytes(&self) -> u64 {
+        self.generated.bytes()
+    }
+
+    /// Counts the answer, once, on a thread that may block: an answer may be long, and the tokenizer slow to unfold.
+    pub async fn count(&mut self) -> Counted {
         let generated = std::mem::take(&mut self.generated);
         let bytes = generated.bytes();
         let counted = spawn_blocking(move || generated.count()).await;

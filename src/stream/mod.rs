@@ -5,4 +5,5 @@ pub mod count;
 pub mod frames;
 pub mod meter;
 pub mod relay;
+pub mod sanity;
 pub mod source;

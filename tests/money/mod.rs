@@ -3,3 +3,4 @@
 mod activity;
 mod charges;
 mod free;
+mod sanity;

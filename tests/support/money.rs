@@ -76,6 +76,7 @@ pub(crate) fn run(who: &Principal, net: i64) -> Generation {
         latency_ms: Some(12),
         generation_ms: Some(34),
         usage: None,
+        reported: None,
         charge: Charge {
             gross: Nanos(net),
             net: Nanos(net),

@@ -10,6 +10,7 @@ use super::moment::Moment;
 use super::{Data, Params};
 use crate::domain::generation::{Attempt, Generation};
 use crate::domain::money::Nanos;
+use crate::domain::usage::Tokens;
 use crate::edge::error::ApiError;
 use crate::edge::extract::Caller;
 use crate::store::Store;
@@ -94,6 +95,8 @@ struct GenerationView<'a> {
 struct Account<'a> {
     /// `reported`, `estimated` or `clamped`; null where nothing was used.
     usage_source: Option<&'static str>,
+    /// What the provider reported, where that was not believed.
+    reported_usage: Option<Tokens>,
     list_cost: Nanos,
     discount: Nanos,
     fee: Nanos,
@@ -174,6 +177,7 @@ impl<'a> Account<'a> {
         let prices = charge.prices.as_deref();
         Account {
             usage_source: run.usage.map(|usage| usage.source.as_str()),
+            reported_usage: run.reported,
             list_cost: charge.gross,
             discount: charge.discount,
             fee: charge.fee,
