@@ -120,6 +120,23 @@ pub(super) enum UsersCommand {
 pub(super) enum LedgerCommand {
     /// Prove that the ledger adds up
     Verify,
+    /// Show which charges would be others by today's catalogue; changes nothing
+    Reprice {
+        /// Runs that began then or later: a day such as 2026-08-31, or a time such as 2026-08-31T12:00:00Z
+        #[arg(long, value_name = "TIME", value_parser = day_or_time)]
+        since: i64,
+    },
+    /// Print entries as CSV, by kind and reference; with --json a line of JSON each
+    Export {
+        /// Entries made then or later: a day, or a time
+        #[arg(long, value_name = "TIME", value_parser = day_or_time)]
+        from: Option<i64>,
+        /// Entries made before then
+        #[arg(long, value_name = "TIME", value_parser = day_or_time)]
+        to: Option<i64>,
+    },
+    /// Show what an account had, got, used and has left in a month
+    Statement(StatementOf),
 }
 
 #[derive(Debug, Subcommand)]
@@ -166,6 +183,23 @@ pub(super) struct NewKey {
     /// It manages keys, and calls no models
     #[arg(long)]
     pub(super) management: bool,
+}
+
+#[derive(Args, Debug)]
+pub(super) struct StatementOf {
+    #[command(flatten)]
+    pub(super) whose: Whose,
+    /// The month, in UTC, such as 2026-08
+    #[arg(long, value_name = "YYYY-MM", value_parser = month)]
+    pub(super) month: CalendarMonth,
+}
+
+/// A month, from its first midnight to the next month's, Unix milliseconds.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct CalendarMonth {
+    pub(super) name: String,
+    pub(super) from: i64,
+    pub(super) until: i64,
 }
 
 #[derive(Args, Debug)]
@@ -232,6 +266,29 @@ fn time(text: &str) -> Result<i64, String> {
     i64::try_from(parsed.unix_timestamp_nanos() / 1_000_000).map_err(|_| "too far away".to_owned())
 }
 
+/// A day stands for its midnight, UTC.
+fn day_or_time(text: &str) -> Result<i64, String> {
+    midnight(text).map_or_else(|| time(text), Ok)
+}
+
+fn month(text: &str) -> Result<CalendarMonth, String> {
+    let read = || {
+        let from = midnight(&format!("{text}-01"))?;
+        let (year, month) = text.split_once('-')?;
+        let (year, month): (u32, u32) = (year.parse().ok()?, month.parse().ok()?);
+        let next = (year + month / 12, month % 12 + 1);
+        let until = midnight(&format!("{:04}-{:02}-01", next.0, next.1))?;
+        let name = text.to_owned();
+        Some(CalendarMonth { name, from, until })
+    };
+    read().ok_or_else(|| "expected a month such as 2026-08".to_owned())
+}
+
+fn midnight(day: &str) -> Option<i64> {
+    let at = OffsetDateTime::parse(&format!("{day}T00:00:00Z"), &Rfc3339).ok()?;
+    Some(at.unix_timestamp() * 1_000)
+}
+
 #[cfg(test)]
 mod tests {
     use clap::CommandFactory as _;
@@ -241,5 +298,31 @@ mod tests {
     #[test]
     fn the_arguments_are_consistent() {
         Arguments::command().debug_assert();
+    }
+
+    #[test]
+    fn months_end_where_the_next_begins() {
+        let check = |text: &str, days: Option<i64>| {
+            let month = month(text).ok();
+            assert_eq!(
+                month.map(|month| (month.until - month.from) / 86_400_000),
+                days,
+                "{text}"
+            );
+        };
+        check("2026-08", Some(31));
+        check("2024-02", Some(29));
+        check("2026-12", Some(31));
+        check("2026-13", None);
+        check("2026-00", None);
+        check("2026-8", None);
+        check("2026-08-01", None);
+    }
+
+    #[test]
+    fn a_day_is_its_midnight() {
+        assert_eq!(day_or_time("2026-08-31"), Ok(1_788_134_400_000));
+        assert_eq!(day_or_time("2026-08-31T12:00:00Z"), Ok(1_788_177_600_000));
+        assert!(day_or_time("August").is_err());
     }
 }

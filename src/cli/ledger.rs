@@ -1,4 +1,8 @@
-//! `ledger verify`: proves that the ledger adds up, while the server runs.
+//! `ledger`: what can be asked of the ledger, while the server runs. Here `verify`, which proves that it adds up.
+
+pub(super) mod export;
+pub(super) mod reprice;
+pub(super) mod statement;
 
 use serde::Serialize;
 

@@ -84,9 +84,7 @@ fn command(arguments: Arguments) -> Result<(), Failure> {
                 }
                 UsersCommand::Invite => people::invite(&setup, &out).await,
             },
-            Command::Ledger {
-                command: LedgerCommand::Verify,
-            } => ledger::verify(&setup.open().await?, &out).await,
+            Command::Ledger { command } => ledger(command, &setup, &out).await,
             Command::Catalog { command } => match command {
                 CatalogCommand::List => catalog::list(&setup, &out),
                 CatalogCommand::Check => catalog::check(&setup, &out),
@@ -103,6 +101,20 @@ async fn keys(command: KeysCommand, setup: &Setup, out: &Output) -> Result<(), F
         KeysCommand::Disable(which) => keys::switch(&which, true, &store, out).await,
         KeysCommand::Enable(which) => keys::switch(&which, false, &store, out).await,
         KeysCommand::Delete(which) => keys::delete(&which, &store, out).await,
+    }
+}
+
+async fn ledger(command: LedgerCommand, setup: &Setup, out: &Output) -> Result<(), Failure> {
+    let store = setup.open().await?;
+    match command {
+        LedgerCommand::Verify => ledger::verify(&store, out).await,
+        LedgerCommand::Reprice { since } => {
+            ledger::reprice::run(since, &store, &setup.catalog.snapshot(), out).await
+        }
+        LedgerCommand::Export { from, to } => {
+            ledger::export::run(from.unwrap_or(0), to.unwrap_or(i64::MAX), &store, out).await
+        }
+        LedgerCommand::Statement(wanted) => ledger::statement::run(&wanted, &store, out).await,
     }
 }
 

@@ -19,6 +19,11 @@ impl Output {
         Output { json }
     }
 
+    /// Whether programs read the answer.
+    pub(super) fn is_json(&self) -> bool {
+        self.json
+    }
+
     /// Prints `value` for programs, or what `people` makes of it.
     pub(super) fn print<T: Serialize + ?Sized>(
         &self,

@@ -10,6 +10,7 @@ mod folder;
 mod hold;
 mod lease;
 pub mod price;
+pub mod reprice;
 mod settle;
 mod spool;
 

@@ -111,7 +111,24 @@ macro_rules! write {
     };
 }
 
-pub(super) use {read, write};
+/// Runs an expression in a read-only transaction bound to `$tx`: whatever it asks is seen at one instant.
+macro_rules! snapshot {
+    ($store:expr, $tx:ident => $body:expr) => {
+        match &*$store.engine {
+            $crate::store::db::Engine::Postgres(pool) => {
+                let begin = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY";
+                let mut $tx = pool.begin_with(begin).await?;
+                $body
+            }
+            $crate::store::db::Engine::Sqlite { readers, .. } => {
+                let mut $tx = readers.begin().await?;
+                $body
+            }
+        }
+    };
+}
+
+pub(super) use {read, snapshot, write};
 
 impl Store {
     /// Connects and brings the schema up to date. Any number of replicas may do so at once.

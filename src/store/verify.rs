@@ -5,7 +5,7 @@
 
 use futures_util::TryStreamExt as _;
 
-use super::db::Engine;
+use super::db::snapshot;
 use super::{Store, StoreError};
 
 /// The most differences that are listed; the rest are counted.
@@ -190,7 +190,7 @@ const OF_KEYS: &[Invariant] = &[
 
 const COUNTS: &str = "SELECT (SELECT COUNT(*) FROM entries), (SELECT COUNT(*) FROM generations), (SELECT COUNT(*) FROM parked_settlements)";
 
-/// Asks every question of the transaction; the engines differ in how it begins alone.
+/// Asks every question of the transaction.
 macro_rules! ask_all {
     ($tx:ident) => {{
         let mut found = Verification::default();
@@ -225,17 +225,6 @@ macro_rules! ask_all {
 impl Store {
     /// Checks every invariant of the ledger, which may be at work meanwhile.
     pub async fn verify(&self) -> Result<Verification, StoreError> {
-        Ok(match &*self.engine {
-            Engine::Postgres(pool) => {
-                let mut tx = pool
-                    .begin_with("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
-                    .await?;
-                ask_all!(tx)
-            }
-            Engine::Sqlite { readers, .. } => {
-                let mut tx = readers.begin().await?;
-                ask_all!(tx)
-            }
-        })
+        Ok(snapshot!(self, tx => ask_all!(tx)))
     }
 }

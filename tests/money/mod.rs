@@ -3,4 +3,5 @@
 mod activity;
 mod charges;
 mod free;
+mod reports;
 mod sanity;

@@ -96,8 +96,22 @@ impl Process {
         Store::open(&database).await.unwrap()
     }
 
+    /// Replaces a part of the configuration, for the next start and for commands.
+    pub(crate) fn reconfigure(&self, part: &str, by: &str) {
+        let file = self.folder.path().join("turnpike.toml");
+        let text = std::fs::read_to_string(&file).unwrap();
+        assert!(text.contains(part), "{text}");
+        std::fs::write(file, text.replace(part, by)).unwrap();
+    }
+
     /// Runs a command of the binary beside the server; it must succeed and print JSON.
     pub(crate) async fn run(&self, arguments: &[&str]) -> Value {
+        let out = self.print(arguments).await;
+        serde_json::from_str(&out).unwrap_or_else(|error| panic!("{arguments:?}: {error}: {out}"))
+    }
+
+    /// Runs a command of the binary beside the server; it must succeed.
+    pub(crate) async fn print(&self, arguments: &[&str]) -> String {
         let mut command = command(&self.folder, self.database_url.as_deref());
         command.args(arguments);
         let output = spawn_blocking(move || command.output())
@@ -109,7 +123,7 @@ impl Process {
             String::from_utf8_lossy(&output.stderr),
         );
         assert!(output.status.success(), "{arguments:?}: {out}{err}");
-        serde_json::from_str(&out).unwrap_or_else(|error| panic!("{arguments:?}: {error}: {out}"))
+        out.into_owned()
     }
 }
 
