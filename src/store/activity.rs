@@ -7,6 +7,13 @@ use super::{Store, StoreError};
 use crate::domain::ids::{AccountId, KeyHash};
 use crate::domain::money::Nanos;
 
+pub(super) const ACTIVITY: &str = "SELECT day, model, endpoint, MIN(provider_name) AS provider_name, CAST(SUM(requests) AS BIGINT) AS requests,
+        CAST(SUM(tokens_prompt) AS BIGINT) AS tokens_prompt, CAST(SUM(tokens_completion) AS BIGINT) AS tokens_completion,
+        CAST(SUM(tokens_reasoning) AS BIGINT) AS tokens_reasoning, CAST(SUM(net_nanos) AS BIGINT) AS net_nanos,
+        CAST(SUM(discount_nanos) AS BIGINT) AS discount_nanos, CAST(SUM(fee_nanos) AS BIGINT) AS fee_nanos
+    FROM activity WHERE account = $1 AND day >= $2 AND day < $3 AND ($4 IS NULL OR key_hash = $4)
+    GROUP BY day, model, endpoint ORDER BY day DESC, model, endpoint";
+
 /// What an account used on one day at one endpoint.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Activity {
@@ -44,15 +51,9 @@ impl Store {
         from: i64,
         until: i64,
     ) -> Result<Vec<Activity>, StoreError> {
-        const SQL: &str = "SELECT day, model, endpoint, MIN(provider_name) AS provider_name, CAST(SUM(requests) AS BIGINT) AS requests,
-                CAST(SUM(tokens_prompt) AS BIGINT) AS tokens_prompt, CAST(SUM(tokens_completion) AS BIGINT) AS tokens_completion,
-                CAST(SUM(tokens_reasoning) AS BIGINT) AS tokens_reasoning, CAST(SUM(net_nanos) AS BIGINT) AS net_nanos,
-                CAST(SUM(discount_nanos) AS BIGINT) AS discount_nanos, CAST(SUM(fee_nanos) AS BIGINT) AS fee_nanos
-            FROM activity WHERE account = $1 AND day >= $2 AND day < $3 AND ($4 IS NULL OR key_hash = $4)
-            GROUP BY day, model, endpoint ORDER BY day DESC, model, endpoint";
         let key = key.map(|key| key.as_bytes().as_slice());
         let rows: Vec<Row> = read!(self, db => {
-            sqlx::query_as(SQL).bind(account.as_str()).bind(from).bind(until).bind(key).fetch_all(db).await
+            sqlx::query_as(ACTIVITY).bind(account.as_str()).bind(from).bind(until).bind(key).fetch_all(db).await
         })?;
         Ok(rows.into_iter().map(Activity::from).collect())
     }

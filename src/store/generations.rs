@@ -5,6 +5,9 @@ use super::{Store, StoreError};
 use crate::domain::generation::Generation;
 use crate::domain::ids::AccountId;
 
+pub(super) const GENERATION: &str =
+    "SELECT record, settled_at FROM generations WHERE id = $1 AND account = $2";
+
 /// A run as it was stored.
 #[derive(Clone, Debug)]
 pub struct StoredGeneration {
@@ -21,9 +24,7 @@ impl Store {
         account: &AccountId,
         id: &str,
     ) -> Result<Option<StoredGeneration>, StoreError> {
-        const SQL: &str =
-            "SELECT record, settled_at FROM generations WHERE id = $1 AND account = $2";
-        let row: Option<(String, i64)> = read!(self, db => sqlx::query_as(SQL).bind(id).bind(account.as_str()).fetch_optional(db).await)?;
+        let row: Option<(String, i64)> = read!(self, db => sqlx::query_as(GENERATION).bind(id).bind(account.as_str()).fetch_optional(db).await)?;
         let Some((record, settled_at)) = row else {
             return Ok(None);
         };

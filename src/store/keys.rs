@@ -32,6 +32,13 @@ macro_rules! key_columns {
     };
 }
 
+pub(super) const KNOWN_KEY: &str = concat!(
+    "SELECT ",
+    key_columns!(),
+    ", (SELECT discount_ppm FROM accounts WHERE id = keys.account) AS discount_ppm
+             FROM keys WHERE hash = $1 AND deleted_at IS NULL"
+);
+
 /// A key to be stored. Its text is not part of it.
 #[derive(Clone, Debug)]
 pub struct NewKey {
@@ -281,13 +288,7 @@ impl Store {
 
     /// The key with this hash, whoever owns it: for authentication alone.
     pub async fn known_key(&self, hash: &KeyHash) -> Result<Option<KnownKey>, StoreError> {
-        const SQL: &str = concat!(
-            "SELECT ",
-            key_columns!(),
-            ", (SELECT discount_ppm FROM accounts WHERE id = keys.account) AS discount_ppm
-             FROM keys WHERE hash = $1 AND deleted_at IS NULL"
-        );
-        let row: Option<KnownRow> = read!(self, db => sqlx::query_as(SQL).bind(hash.as_bytes().as_slice()).fetch_optional(db).await)?;
+        let row: Option<KnownRow> = read!(self, db => sqlx::query_as(KNOWN_KEY).bind(hash.as_bytes().as_slice()).fetch_optional(db).await)?;
         row.map(KnownKey::try_from).transpose()
     }
 

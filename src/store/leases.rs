@@ -23,9 +23,11 @@ use crate::domain::ids::{AccountId, KeyHash};
 use crate::domain::money::Nanos;
 use crate::domain::principal::LimitReset;
 
-const LOCK_WALLET: &str = "UPDATE ledger_accounts SET leased_nanos = leased_nanos WHERE id = $1 RETURNING balance_nanos, leased_nanos";
-const LOCK_KEY: &str = "UPDATE keys SET leased_nanos = leased_nanos WHERE hash = $1 RETURNING limit_nanos, limit_reset, leased_nanos,
+pub(super) const LOCK_WALLET: &str = "UPDATE ledger_accounts SET leased_nanos = leased_nanos WHERE id = $1 RETURNING balance_nanos, leased_nanos";
+pub(super) const LOCK_KEY: &str = "UPDATE keys SET leased_nanos = leased_nanos WHERE hash = $1 RETURNING limit_nanos, limit_reset, leased_nanos,
     usage_nanos, usage_daily_nanos, usage_weekly_nanos, usage_monthly_nanos, day_start, week_start, month_start";
+pub(super) const LEND: &str = "INSERT INTO leases (replica, key_hash, account, amount_nanos) VALUES ($1, $2, $3, $4)
+    ON CONFLICT (replica, key_hash) DO UPDATE SET amount_nanos = leases.amount_nanos + excluded.amount_nanos";
 const ADD_TO_WALLET: &str =
     "UPDATE ledger_accounts SET leased_nanos = leased_nanos + $2 WHERE id = $1";
 const ADD_TO_KEY: &str = "UPDATE keys SET leased_nanos = leased_nanos + $2 WHERE hash = $1";
@@ -107,8 +109,6 @@ impl Store {
         asks: &[Ask],
         now: i64,
     ) -> Result<Vec<Lent>, StoreError> {
-        const LEND: &str = "INSERT INTO leases (replica, key_hash, account, amount_nanos) VALUES ($1, $2, $3, $4)
-            ON CONFLICT (replica, key_hash) DO UPDATE SET amount_nanos = leases.amount_nanos + excluded.amount_nanos";
         let windows = Windows::at(now);
         let lent = write!(self, tx => {
             // Borrowing counts as a beat, which also holds off whoever would reclaim meanwhile.

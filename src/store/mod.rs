@@ -14,6 +14,8 @@ mod journal;
 mod keys;
 mod leases;
 mod oauth_codes;
+#[cfg(test)]
+mod plans;
 mod sessions;
 mod settlements;
 mod statement;

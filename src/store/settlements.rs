@@ -294,7 +294,7 @@ async fn settle_postgres(
 
 /// One text of several statements, which the driver runs in one go on its own thread. What is fresh is
 /// decided first and kept aside, since SQLite has no insert inside a WITH.
-const SETTLE_SQLITE: &str = concat!(
+pub(super) const SETTLE_SQLITE: &str = concat!(
     "DELETE FROM temp.fresh;
     DELETE FROM temp.spent;
     INSERT INTO temp.fresh (id, replica, account, key_hash, settled_at, model, provider, endpoint, provider_name,

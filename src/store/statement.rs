@@ -8,6 +8,21 @@ use super::{Store, StoreError};
 use crate::domain::ids::AccountId;
 use crate::domain::money::Nanos;
 
+pub(super) const GIVEN: &str = "SELECT CAST(COALESCE(SUM(amount_nanos), 0) AS BIGINT) FROM entries
+    WHERE credit = $1 AND created_at < $2 AND kind NOT IN ('charge', 'fee', 'discount')";
+const TAKEN: &str = "SELECT CAST(COALESCE(SUM(amount_nanos), 0) AS BIGINT) FROM entries
+    WHERE debit = $1 AND created_at < $2 AND kind NOT IN ('charge', 'fee', 'discount')";
+const USED: &str = "SELECT CAST(COALESCE(SUM(net_nanos), 0) AS BIGINT) FROM activity WHERE account = $1 AND day < $2";
+pub(super) const GRANTS: &str = "SELECT kind, reference, amount_nanos, created_at FROM entries
+        WHERE credit = $1 AND created_at >= $2 AND created_at < $3 AND kind NOT IN ('charge', 'fee', 'discount')
+    UNION ALL SELECT kind, reference, -amount_nanos, created_at FROM entries
+        WHERE debit = $1 AND created_at >= $2 AND created_at < $3 AND kind NOT IN ('charge', 'fee', 'discount')
+    ORDER BY created_at, reference";
+const CHARGES: &str = "SELECT model, CAST(SUM(requests) AS BIGINT) AS requests, CAST(SUM(tokens_prompt) AS BIGINT) AS tokens_prompt,
+        CAST(SUM(tokens_completion) AS BIGINT) AS tokens_completion, CAST(SUM(net_nanos) AS BIGINT) AS net_nanos,
+        CAST(SUM(discount_nanos) AS BIGINT) AS discount_nanos, CAST(SUM(fee_nanos) AS BIGINT) AS fee_nanos
+    FROM activity WHERE account = $1 AND day >= $2 AND day < $3 GROUP BY model ORDER BY model";
+
 /// Everything that moved an account's credit in a time.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Statement {
@@ -81,20 +96,6 @@ impl Store {
         from: i64,
         until: i64,
     ) -> Result<Statement, StoreError> {
-        const GIVEN: &str = "SELECT CAST(COALESCE(SUM(amount_nanos), 0) AS BIGINT) FROM entries
-            WHERE credit = $1 AND created_at < $2 AND kind NOT IN ('charge', 'fee', 'discount')";
-        const TAKEN: &str = "SELECT CAST(COALESCE(SUM(amount_nanos), 0) AS BIGINT) FROM entries
-            WHERE debit = $1 AND created_at < $2 AND kind NOT IN ('charge', 'fee', 'discount')";
-        const USED: &str = "SELECT CAST(COALESCE(SUM(net_nanos), 0) AS BIGINT) FROM activity WHERE account = $1 AND day < $2";
-        const GRANTS: &str = "SELECT kind, reference, amount_nanos, created_at FROM entries
-                WHERE credit = $1 AND created_at >= $2 AND created_at < $3 AND kind NOT IN ('charge', 'fee', 'discount')
-            UNION ALL SELECT kind, reference, -amount_nanos, created_at FROM entries
-                WHERE debit = $1 AND created_at >= $2 AND created_at < $3 AND kind NOT IN ('charge', 'fee', 'discount')
-            ORDER BY created_at, reference";
-        const CHARGES: &str = "SELECT model, CAST(SUM(requests) AS BIGINT) AS requests, CAST(SUM(tokens_prompt) AS BIGINT) AS tokens_prompt,
-                CAST(SUM(tokens_completion) AS BIGINT) AS tokens_completion, CAST(SUM(net_nanos) AS BIGINT) AS net_nanos,
-                CAST(SUM(discount_nanos) AS BIGINT) AS discount_nanos, CAST(SUM(fee_nanos) AS BIGINT) AS fee_nanos
-            FROM activity WHERE account = $1 AND day >= $2 AND day < $3 GROUP BY model ORDER BY model";
         let wallet = wallet_of(account);
         snapshot!(self, tx => {
             let given: i64 = sqlx::query_scalar(GIVEN).bind(&wallet).bind(from).fetch_one(&mut *tx).await?;

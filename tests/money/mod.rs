@@ -3,5 +3,7 @@
 mod activity;
 mod charges;
 mod free;
+mod growth;
+mod keys;
 mod reports;
 mod sanity;

@@ -45,6 +45,7 @@ pub struct CreateBody {
     #[serde(default)]
     include_byok_in_limit: bool,
     expires_at: Option<String>,
+    workspace_id: Option<String>,
     creator_user_id: Option<String>,
 }
 
@@ -190,6 +191,9 @@ impl CreateBody {
             return Err(ApiError::invalid(
                 "creator_user_id: not a member of this account",
             ));
+        }
+        if self.workspace_id.is_some_and(|id| id != DEFAULT_WORKSPACE) {
+            return Err(ApiError::invalid("workspace_id: no such workspace"));
         }
         Ok(NewKey {
             hash,
