@@ -16,7 +16,7 @@ use crate::edge::extract::BodyLimit;
 use crate::edge::manage::models::Listing;
 use crate::edge::skins::KeepAlive;
 use crate::gateway::Gateway;
-use crate::ledger::{Ledger, LedgerSettings};
+use crate::ledger::{Ledger, LedgerSettings, retention};
 use crate::store::{Store, StoreError};
 use crate::transport::{Transport, TransportError};
 
@@ -88,6 +88,9 @@ impl App {
         let (stop, hurry) = (CancellationToken::new(), CancellationToken::new());
         let ledger =
             Ledger::start(store.clone(), LedgerSettings::from(config), &background).await?;
+        if let Some(days) = config.ledger.keep_generations_days {
+            retention::start(store.clone(), days, &background, stop.clone());
+        }
         let auth = Auth::start(store.clone(), &background, stop.clone());
         let people = People::start(store.clone(), config.people.sign_up, now_ms()).await?;
         let transport = Transport::new()?;

@@ -151,6 +151,8 @@ pub struct LedgerConfig {
     pub idle: Duration,
     /// A replica that was not heard of for this long is dead.
     pub lapse: Duration,
+    /// How many days runs are kept; `None` keeps them for good.
+    pub keep_generations_days: Option<u32>,
 }
 
 /// Limits on models that cost nothing (contract 18.1).
@@ -258,6 +260,8 @@ impl HttpConfig {
 impl LedgerConfig {
     /// A replica needs some time to beat, and to be heard, before it is taken for dead.
     const LEAST_LAPSE: Duration = Duration::from_secs(3);
+    /// A month and a day: until then a key's usage of the month can be proved from its runs.
+    const LEAST_DAYS: u32 = 32;
 
     fn convert(raw: &mut RawConfig<'_>) -> Self {
         let lapse = raw.value("ledger.lapse", Duration::from_secs(45));
@@ -265,6 +269,12 @@ impl LedgerConfig {
             lapse >= Self::LEAST_LAPSE,
             "ledger.lapse",
             "must be at least 3s",
+        );
+        let keep_generations_days: Option<u32> = raw.value("ledger.keep_generations_days", None);
+        raw.require(
+            keep_generations_days.is_none_or(|days| days >= Self::LEAST_DAYS),
+            "ledger.keep_generations_days",
+            "must be at least 32",
         );
         LedgerConfig {
             lease: raw.value("ledger.lease", Nanos::from_dollars(1)),
@@ -275,6 +285,7 @@ impl LedgerConfig {
             spool_limit: raw.value("ledger.spool_limit", Size(256_000_000)).0,
             idle: raw.value("ledger.idle", Duration::from_secs(5)),
             lapse,
+            keep_generations_days,
         }
     }
 }

@@ -11,6 +11,7 @@ mod hold;
 mod lease;
 pub mod price;
 pub mod reprice;
+pub mod retention;
 mod settle;
 mod spool;
 
@@ -130,6 +131,7 @@ impl From<&Config> for LedgerSettings {
             spool_limit,
             idle,
             lapse,
+            ..
         } = config.ledger;
         LedgerSettings {
             directory: config.data_dir.clone(),

@@ -16,6 +16,7 @@ mod leases;
 mod oauth_codes;
 #[cfg(test)]
 mod plans;
+mod retention;
 mod sessions;
 mod settlements;
 mod statement;

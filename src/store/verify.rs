@@ -88,21 +88,25 @@ const OF_ACCOUNTS: &[Invariant] = &[
         name: "a charge is of a generation",
         sql: "SELECT e.reference, e.amount_nanos, CAST(0 AS BIGINT)
             FROM entries e LEFT JOIN generations g ON g.id = e.reference AND g.net_nanos > g.fee_nanos
-            WHERE e.kind = 'charge' AND g.id IS NULL",
+            WHERE e.kind = 'charge' AND g.id IS NULL AND e.reference >= (SELECT first_id FROM forgotten)",
     },
     Invariant {
         name: "a fee is that of its generation",
         sql: "SELECT COALESCE(e.reference, g.id), COALESCE(e.amount_nanos, 0), COALESCE(g.fee_nanos, 0)
-            FROM (SELECT reference, amount_nanos, debit, credit FROM entries WHERE kind = 'fee') AS e
-            FULL JOIN (SELECT id, account, fee_nanos FROM generations WHERE fee_nanos > 0) AS g ON g.id = e.reference
+            FROM (SELECT reference, amount_nanos, debit, credit FROM entries
+                WHERE kind = 'fee' AND reference >= (SELECT first_id FROM forgotten)) AS e
+            FULL JOIN (SELECT id, account, fee_nanos FROM generations
+                WHERE fee_nanos > 0 AND id >= (SELECT first_id FROM forgotten)) AS g ON g.id = e.reference
             WHERE COALESCE(e.amount_nanos, 0) <> COALESCE(g.fee_nanos, 0)
                 OR e.debit <> 'wallet:' || g.account OR e.credit <> 'operator:fees'",
     },
     Invariant {
         name: "a discount is that of its generation",
         sql: "SELECT COALESCE(e.reference, g.id), COALESCE(e.amount_nanos, 0), COALESCE(g.discount_nanos, 0)
-            FROM (SELECT reference, amount_nanos, debit FROM entries WHERE kind = 'discount') AS e
-            FULL JOIN (SELECT id, discount_nanos FROM generations WHERE discount_nanos > 0) AS g ON g.id = e.reference
+            FROM (SELECT reference, amount_nanos, debit FROM entries
+                WHERE kind = 'discount' AND reference >= (SELECT first_id FROM forgotten)) AS e
+            FULL JOIN (SELECT id, discount_nanos FROM generations
+                WHERE discount_nanos > 0 AND id >= (SELECT first_id FROM forgotten)) AS g ON g.id = e.reference
             WHERE COALESCE(e.amount_nanos, 0) <> COALESCE(g.discount_nanos, 0) OR e.debit <> 'operator:fees'",
     },
     Invariant {
@@ -118,11 +122,12 @@ const OF_ACCOUNTS: &[Invariant] = &[
         sql: "SELECT COALESCE(a.account, g.account), CAST(COALESCE(a.net, 0) AS BIGINT), CAST(COALESCE(g.net, 0) AS BIGINT)
             FROM (
                 SELECT account, day, SUM(net_nanos) AS net, SUM(fee_nanos) AS fee, SUM(discount_nanos) AS discount FROM activity
-                GROUP BY account, day
+                WHERE day > (SELECT before_at FROM forgotten) + 86400000 GROUP BY account, day
             ) AS a FULL JOIN (
                 SELECT account, settled_at - settled_at % 86400000 AS day, SUM(net_nanos) AS net, SUM(fee_nanos) AS fee,
                     SUM(discount_nanos) AS discount
-                FROM generations GROUP BY account, settled_at - settled_at % 86400000
+                FROM generations WHERE settled_at - settled_at % 86400000 > (SELECT before_at FROM forgotten) + 86400000
+                GROUP BY account, settled_at - settled_at % 86400000
             ) AS g ON g.account = a.account AND g.day = a.day
             WHERE COALESCE(a.net, 0) <> COALESCE(g.net, 0) OR COALESCE(a.fee, 0) <> COALESCE(g.fee, 0)
                 OR COALESCE(a.discount, 0) <> COALESCE(g.discount, 0)",
@@ -154,10 +159,17 @@ const OF_KEYS: &[Invariant] = &[
             WHERE k.leased_nanos <> COALESCE(l.amount, 0)",
     },
     Invariant {
+        name: "a key's usage is the sum of its activity",
+        sql: "SELECT COALESCE(k.hash, a.key_hash), COALESCE(k.usage_nanos, 0), CAST(COALESCE(a.used, 0) AS BIGINT)
+            FROM keys k FULL JOIN (SELECT key_hash, SUM(net_nanos) AS used FROM activity GROUP BY key_hash) AS a ON a.key_hash = k.hash
+            WHERE COALESCE(k.usage_nanos, 0) <> COALESCE(a.used, 0)",
+    },
+    // Once runs are forgotten, the activity alone can tell.
+    Invariant {
         name: "a key's usage is the sum of its charges",
         sql: "SELECT COALESCE(k.hash, g.key_hash), COALESCE(k.usage_nanos, 0), CAST(COALESCE(g.used, 0) AS BIGINT)
             FROM keys k FULL JOIN (SELECT key_hash, SUM(net_nanos) AS used FROM generations GROUP BY key_hash) AS g ON g.key_hash = k.hash
-            WHERE COALESCE(k.usage_nanos, 0) <> COALESCE(g.used, 0)",
+            WHERE COALESCE(k.usage_nanos, 0) <> COALESCE(g.used, 0) AND (SELECT before_at FROM forgotten) = 0",
     },
     Invariant {
         name: "a key's usage of a day is the sum of its charges since",
@@ -166,7 +178,7 @@ const OF_KEYS: &[Invariant] = &[
                 SELECT g.key_hash, SUM(g.net_nanos) AS used FROM generations g JOIN keys k ON k.hash = g.key_hash
                 WHERE g.settled_at >= k.day_start GROUP BY g.key_hash
             ) AS g ON g.key_hash = k.hash
-            WHERE k.usage_daily_nanos <> COALESCE(g.used, 0)",
+            WHERE k.usage_daily_nanos <> COALESCE(g.used, 0) AND k.day_start > (SELECT before_at FROM forgotten) + 86400000",
     },
     Invariant {
         name: "a key's usage of a week is the sum of its charges since",
@@ -175,7 +187,7 @@ const OF_KEYS: &[Invariant] = &[
                 SELECT g.key_hash, SUM(g.net_nanos) AS used FROM generations g JOIN keys k ON k.hash = g.key_hash
                 WHERE g.settled_at >= k.week_start GROUP BY g.key_hash
             ) AS g ON g.key_hash = k.hash
-            WHERE k.usage_weekly_nanos <> COALESCE(g.used, 0)",
+            WHERE k.usage_weekly_nanos <> COALESCE(g.used, 0) AND k.week_start > (SELECT before_at FROM forgotten) + 86400000",
     },
     Invariant {
         name: "a key's usage of a month is the sum of its charges since",
@@ -184,7 +196,7 @@ const OF_KEYS: &[Invariant] = &[
                 SELECT g.key_hash, SUM(g.net_nanos) AS used FROM generations g JOIN keys k ON k.hash = g.key_hash
                 WHERE g.settled_at >= k.month_start GROUP BY g.key_hash
             ) AS g ON g.key_hash = k.hash
-            WHERE k.usage_monthly_nanos <> COALESCE(g.used, 0)",
+            WHERE k.usage_monthly_nanos <> COALESCE(g.used, 0) AND k.month_start > (SELECT before_at FROM forgotten) + 86400000",
     },
 ];
 

@@ -6,4 +6,5 @@ mod free;
 mod growth;
 mod keys;
 mod reports;
+mod retention;
 mod sanity;

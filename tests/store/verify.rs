@@ -94,7 +94,11 @@ on_both_engines! {
             (
                 "UPDATE keys SET usage_nanos = usage_nanos + 1",
                 "UPDATE keys SET usage_nanos = usage_nanos - 1",
-                &["a wallet has been charged what its keys have used", "a key's usage is the sum of its charges"],
+                &[
+                    "a wallet has been charged what its keys have used",
+                    "a key's usage is the sum of its activity",
+                    "a key's usage is the sum of its charges",
+                ],
             ),
         ];
         for (damage, repair, expect) in damages {
