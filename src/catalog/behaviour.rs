@@ -187,12 +187,14 @@ fn max_tokens_name(word: String) -> Result<MaxTokensName, String> {
 }
 
 fn reasoning_form(word: String) -> Result<ReasoningForm, String> {
-    const WORDS: [&str; 6] = [
+    const WORDS: [&str; 8] = [
         "effort",
         "object",
         "thinking",
         "enable_thinking",
         "template_kwargs",
+        "adaptive",
+        "budget",
         "unsaid",
     ];
     ReasoningForm::parse(&word).ok_or_else(|| {

@@ -241,9 +241,14 @@ fn endpoint(
 ) -> Endpoint {
     let own = built.behaviour.for_model(&model.id);
     let behaviour = own.as_ref().unwrap_or(built.behaviour);
-    let wire = match &row.wire {
+    let named = match &row.wire {
         Some(name) => wire_named(name, &model.id, problems),
         None => built.provider.wire,
+    };
+    // Some models of a provider answer by OpenAI's other protocol only.
+    let (wire, other_api) = match (named, row.api.as_deref()) {
+        (WireName::Openai, Some("responses")) => (WireName::Responses, None),
+        (wire, api) => (wire, api),
     };
     let parameters = match (model.kind, &row.supported_parameters) {
         (_, Some(written)) => parameters::Parameters {
@@ -263,7 +268,7 @@ fn endpoint(
         .map(|written| expand(written, environment, &mut missing));
     let unspoken = (!wire.is_spoken())
         .then(|| row.wire.as_deref().unwrap_or(built.wire))
-        .or(row.api.as_deref());
+        .or(other_api);
     Endpoint {
         model: ModelId::from(model.id.as_str()),
         provider: Arc::clone(&built.provider),

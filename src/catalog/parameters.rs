@@ -11,7 +11,7 @@
 //! | the provider's `parameters` in `quirks.toml` | those |
 //! | the provider refuses or ignores one | not that one |
 //!
-//! A model that takes no temperature or does not reason is not sent the parameters for it. Of an operator's own model
+//! A model that takes no temperature, does not reason or holds to no schema is not sent the parameters for it. Of an operator's own model
 //! nothing is known unless it is written: everything common is claimed, and nothing is dropped.
 
 use super::behaviour::Behaviour;
@@ -103,6 +103,7 @@ pub(super) fn derive(can: Option<Capabilities>, behaviour: &Behaviour) -> Parame
     let unsupported = [
         (can.temperature == Some(false), TEMPERATURE),
         (can.reasoning != Some(true), REASONING),
+        (can.structured_output != Some(true), &["structured_outputs"]),
     ];
     let unsupported = unsupported
         .iter()
@@ -151,7 +152,7 @@ mod tests {
             Some(plain),
             Behaviour::default(),
             &["max_tokens", "stop", "temperature", "top_p"],
-            REASONING,
+            &[REASONING, &["structured_outputs"]].concat(),
         );
         let thinker = Capabilities {
             reasoning: Some(true),
@@ -177,7 +178,7 @@ mod tests {
                 "tool_choice",
                 "tools",
             ],
-            TEMPERATURE,
+            &[TEMPERATURE, &["structured_outputs"]].concat(),
         );
     }
 

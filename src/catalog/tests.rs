@@ -125,12 +125,8 @@ fn a_key_enables_its_provider_and_an_account_setting_is_asked_for_too() {
     // Any of several variables will do.
     assert_eq!(provider("google-ai-studio").lacks, None);
     assert_eq!(tags(snapshot.model("openai/gpt-4o").unwrap()), ["openai"]);
-    let responses_only = &snapshot.model("openai/gpt-5-pro").unwrap().disabled;
-    assert!(
-        responses_only
-            .iter()
-            .any(|endpoint| endpoint.lacks == Some(Lack::Wire("responses".into())))
-    );
+    let responses_only = snapshot.model("openai/gpt-5-pro").unwrap();
+    assert_eq!(responses_only.endpoints[0].target.wire, WireName::Responses);
 }
 
 #[test]

@@ -51,6 +51,8 @@ pub struct Origin {
     pub external_user: Option<String>,
     /// Whether `X-OpenRouter-Metadata: enabled` asks for the routing report (contract 3.4).
     pub wants_metadata: bool,
+    /// `x-anthropic-beta`: features of Anthropic's that are asked for by name, joined by commas.
+    pub anthropic_beta: Option<String>,
 }
 
 impl Call {

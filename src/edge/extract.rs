@@ -140,6 +140,7 @@ pub fn origin(headers: &HeaderMap) -> Origin {
         external_user: None,
         wants_metadata: wants("x-openrouter-metadata")
             || wants("x-openrouter-experimental-metadata"),
+        anthropic_beta: text("x-anthropic-beta"),
     }
 }
 

@@ -12,6 +12,7 @@ use crate::catalog::snapshot::Target;
 use crate::domain::call::Call;
 use crate::domain::event::{Event, Reply};
 
+pub mod anthropic;
 mod call_id;
 pub mod chat;
 mod fault;
@@ -20,7 +21,9 @@ mod name;
 pub mod openai;
 mod path;
 pub mod quirks;
+pub mod responses;
 mod shape;
+mod usage;
 
 pub use name::{KeyPlace, WireName};
 
@@ -28,9 +31,9 @@ pub use name::{KeyPlace, WireName};
 pub fn wire(name: WireName) -> Option<&'static dyn Wire> {
     match name {
         WireName::Openai => Some(&openai::OpenAi),
+        WireName::Anthropic => Some(&anthropic::Anthropic),
+        WireName::Responses => Some(&responses::Responses),
         WireName::Azure
-        | WireName::Responses
-        | WireName::Anthropic
         | WireName::Gemini
         | WireName::Vertex
         | WireName::VertexAnthropic

@@ -52,6 +52,10 @@ pub enum ReasoningForm {
     EnableThinking,
     /// `chat_template_kwargs: {"enable_thinking": true}`, as vLLM and SGLang take it.
     TemplateKwargs,
+    /// `thinking: {"type": "adaptive"}` and an effort, as Anthropic's later models take it.
+    Adaptive,
+    /// `thinking: {"type": "enabled", "budget_tokens": 1024}`, as Anthropic's earlier models take it.
+    Budget,
     /// Not at all: the model decides.
     Unsaid,
 }
@@ -98,6 +102,8 @@ impl ReasoningForm {
             "thinking" => ReasoningForm::Thinking,
             "enable_thinking" => ReasoningForm::EnableThinking,
             "template_kwargs" => ReasoningForm::TemplateKwargs,
+            "adaptive" => ReasoningForm::Adaptive,
+            "budget" => ReasoningForm::Budget,
             "unsaid" => ReasoningForm::Unsaid,
             _ => return None,
         })

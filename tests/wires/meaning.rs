@@ -25,6 +25,8 @@ pub(crate) struct Said {
     pub(crate) reasoning_details: Vec<Value>,
     /// By index.
     pub(crate) calls: BTreeMap<u64, Called>,
+    /// Addresses that the text cites, in order; not compared where left out.
+    pub(crate) cited: Option<Vec<String>>,
     /// The contract's word and the provider's.
     pub(crate) finish: Option<(String, String)>,
 }
@@ -48,6 +50,10 @@ pub(crate) struct Counts {
     pub(crate) completion: u64,
     pub(crate) cached: u64,
     pub(crate) reasoning: u64,
+    /// Written to a cache for five minutes and for an hour; not compared where the recording's reader leaves it out.
+    pub(crate) written: Option<(u64, u64)>,
+    /// Searches on the provider's side; not compared where left out.
+    pub(crate) searches: Option<u64>,
 }
 
 impl PartialEq for Arguments {
@@ -97,6 +103,10 @@ impl Meaning {
         said.refusal += &text(&message.refusal);
         said.reasoning_details
             .extend(items(&message.reasoning_details));
+        let url = |note: Value| note["url_citation"]["url"].as_str().map(str::to_owned);
+        said.cited
+            .get_or_insert_default()
+            .extend(items(&message.annotations).into_iter().filter_map(url));
         for call in &message.tool_calls {
             let called = said.calls.entry(call.index.into()).or_default();
             if let Some(id) = &call.id {
@@ -119,7 +129,35 @@ impl From<Tokens> for Counts {
             completion: tokens.completion,
             cached: tokens.cached,
             reasoning: tokens.reasoning,
+            written: Some((tokens.cache_write_5m, tokens.cache_write_1h)),
+            searches: Some(tokens.web_searches),
         }
+    }
+}
+
+impl Said {
+    /// Puts the pieces of one thought together, as clients do: the words one after the other, the signature last.
+    pub(crate) fn join_thoughts(&mut self) {
+        let mut whole: Vec<Value> = Vec::new();
+        for piece in std::mem::take(&mut self.reasoning_details) {
+            let last = whole.last_mut().filter(|last| {
+                let same = |field: &str| last[field] == piece[field] && !piece[field].is_null();
+                same("index") && same("type") && last["signature"].is_null()
+            });
+            let Some(last) = last else {
+                whole.push(piece);
+                continue;
+            };
+            for (field, value) in piece.as_object().unwrap() {
+                match (last[field].as_str(), value.as_str()) {
+                    (Some(so_far), Some(more)) if field == "text" => {
+                        last[field] = (so_far.to_owned() + more).into()
+                    }
+                    _ => last[field] = value.clone(),
+                }
+            }
+        }
+        self.reasoning_details = whole;
     }
 }
 

@@ -1,6 +1,9 @@
 //! The wires against what providers really sent.
 
+mod api;
 mod expected;
 mod meaning;
 pub(crate) mod recordings;
 mod replay;
+mod requests;
+mod served;

@@ -1,8 +1,12 @@
 //! The recorded exchanges of `tests/fixtures/recordings`, read as its README describes them.
 
-use std::fs;
-use std::path::Path;
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+use std::{env, fs};
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use http::HeaderMap;
 use serde::Deserialize;
 use serde_json::Value;
 
@@ -15,6 +19,9 @@ pub(crate) struct Recording {
     pub(crate) provider: String,
     /// Whether a stream was asked for.
     pub(crate) stream: bool,
+    /// What it shows; an index found by a program.
+    #[serde(default)]
+    pub(crate) features: Vec<String>,
     pub(crate) request: Request,
     pub(crate) response: Response,
 }
@@ -28,17 +35,39 @@ pub(crate) struct Request {
 #[derive(Debug, Deserialize)]
 pub(crate) struct Response {
     pub(crate) status: u16,
-    /// A JSON value, or the text of an event stream.
+    #[serde(default)]
+    pub(crate) headers: HashMap<String, String>,
+    /// A JSON value, or the text of an event stream, or a binary one in base64.
     pub(crate) body: Value,
+    pub(crate) body_encoding: Option<String>,
+}
+
+/// The folder of recordings: the fixtures, or the one that `TURNPIKE_RECORDINGS` names, for more of them.
+pub(crate) fn folder() -> PathBuf {
+    let fixtures = || Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/recordings");
+    env::var_os("TURNPIKE_RECORDINGS").map_or_else(fixtures, PathBuf::from)
+}
+
+/// Whether the recordings are those of the fixtures, of which the tests know how many there are.
+pub(crate) fn are_the_fixtures() -> bool {
+    env::var_os("TURNPIKE_RECORDINGS").is_none()
 }
 
 impl Recording {
     /// The answer's bytes.
     pub(crate) fn body(&self) -> Vec<u8> {
         match &self.response.body {
+            Value::String(text) if self.response.body_encoding.is_some() => {
+                STANDARD.decode(text).unwrap()
+            }
             Value::String(text) => text.clone().into_bytes(),
             json => json.to_string().into_bytes(),
         }
+    }
+
+    /// The answer's headers.
+    pub(crate) fn headers(&self) -> HeaderMap {
+        HeaderMap::try_from(&self.response.headers).unwrap()
     }
 
     pub(crate) fn succeeded(&self) -> bool {
@@ -53,10 +82,7 @@ impl Recording {
 
 /// All recordings of an api, by provider and name.
 pub(crate) fn recordings(api: &str) -> Vec<Recording> {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR"))
-        .join("tests/fixtures/recordings")
-        .join(api);
-    let mut files: Vec<_> = fs::read_dir(&folder)
+    let mut files: Vec<_> = fs::read_dir(folder().join(api))
         .unwrap()
         .map(|entry| entry.unwrap().path())
         .collect();

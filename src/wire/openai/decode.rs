@@ -6,13 +6,13 @@ use super::calls::Calls;
 use super::citations;
 use super::logprobs;
 use super::piece::{CallShape, ChoiceShape, MessageShape};
-use super::usage::UsageShape;
 use crate::domain::event::{About, Choice, Finish, FinishReason, Message, Reply};
 use crate::domain::json::Raw;
 use crate::domain::usage::Tokens;
 use crate::wire::call_id::Seed;
 use crate::wire::quirks::Quirks;
 use crate::wire::shape::{Given, List, count, malformed, shape, shape_of, text, utf8, word};
+use crate::wire::usage::UsageShape;
 use crate::wire::{DecodeError, Fault, fault, finish};
 
 shape! {

@@ -24,7 +24,6 @@ mod stream;
 #[cfg(test)]
 mod tests;
 mod tools;
-mod usage;
 
 /// The `openai` wire.
 #[derive(Debug)]

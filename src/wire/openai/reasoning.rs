@@ -22,10 +22,16 @@ pub(super) fn write(
         .filter(|_| on)
         .map(|budget| budget.to_string());
     match quirks.reasoning {
-        ReasoningForm::Effort if takes("reasoning_effort") => {
+        ReasoningForm::Effort | ReasoningForm::Adaptive | ReasoningForm::Budget
+            if takes("reasoning_effort") =>
+        {
             body.text("reasoning_effort", effort(&wish, call));
         }
-        ReasoningForm::Effort | ReasoningForm::Unsaid => {}
+        // Forms of other wires are no forms of this one: an effort is what nearly all take.
+        ReasoningForm::Effort
+        | ReasoningForm::Adaptive
+        | ReasoningForm::Budget
+        | ReasoningForm::Unsaid => {}
         ReasoningForm::Object => {
             for name in ["reasoning", "reasoning_effort"] {
                 if let Some(value) = call.body.given(name) {

@@ -3,8 +3,9 @@
 
 use serde_json::Value;
 
-use super::meaning::{Counts, Meaning, Said};
-use super::recordings::Recording;
+use super::{documents, first_text, list};
+use crate::wires::meaning::{Counts, Meaning, Said};
+use crate::wires::recordings::Recording;
 
 /// What the recording must be read as.
 pub(crate) fn meaning(recording: &Recording) -> Meaning {
@@ -34,41 +35,14 @@ pub(crate) fn meaning(recording: &Recording) -> Meaning {
     meaning
 }
 
-/// The payloads of a stream's events without the final `[DONE]`, or the one plain body.
-pub(crate) fn documents(recording: &Recording) -> Vec<Value> {
-    let Value::String(stream) = &recording.response.body else {
-        return vec![recording.response.body.clone()];
+/// Whether an event first says that the answer is over: a finish reason or `[DONE]`.
+pub(crate) fn is_last(_: &str, document: &Value) -> bool {
+    let finished = |choice: &Value| {
+        choice["finish_reason"]
+            .as_str()
+            .is_some_and(|reason| !reason.is_empty())
     };
-    let payloads = stream
-        .lines()
-        .filter_map(|line| line.strip_prefix("data:"))
-        .map(str::trim);
-    payloads
-        .filter(|payload| *payload != "[DONE]")
-        .map(|payload| serde_json::from_str(payload).unwrap())
-        .collect()
-}
-
-/// Where in a stream the event begins that first says the answer is over: a finish reason or `[DONE]`.
-pub(crate) fn last_words_at(recording: &Recording) -> usize {
-    let stream = recording.response.body.as_str().unwrap();
-    let is_last = |line: &str| {
-        let Some(payload) = line.strip_prefix("data:").map(str::trim) else {
-            return false;
-        };
-        let document: Value = serde_json::from_str(payload).unwrap_or_default();
-        let finished = |choice: &Value| {
-            choice["finish_reason"]
-                .as_str()
-                .is_some_and(|reason| !reason.is_empty())
-        };
-        payload == "[DONE]" || list(&document["choices"]).iter().any(finished)
-    };
-    stream
-        .split_inclusive('\n')
-        .take_while(|line| !is_last(line))
-        .map(str::len)
-        .sum()
+    document == "[DONE]" || list(&document["choices"]).iter().any(finished)
 }
 
 /// The error that the recording holds, in a body of its own or inside a stream: message and code.
@@ -153,16 +127,6 @@ fn counts(usage: &Value, provider: &str) -> Counts {
             + if provider == "xai" { reasoning } else { 0 },
         cached: count(&usage["prompt_tokens_details"]["cached_tokens"]),
         reasoning,
+        ..Counts::default()
     }
-}
-
-fn first_text<const N: usize>(values: [&Value; N]) -> &str {
-    values
-        .into_iter()
-        .find_map(Value::as_str)
-        .unwrap_or_default()
-}
-
-fn list(value: &Value) -> &[Value] {
-    value.as_array().map(Vec::as_slice).unwrap_or_default()
 }

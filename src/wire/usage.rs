@@ -1,4 +1,4 @@
-//! Token counts in the spellings of OpenAI and its many relatives.
+//! Token counts in the spellings of OpenAI and its many relatives. Shared by the wires that have them.
 
 use crate::domain::usage::Tokens;
 use crate::wire::shape::{Given, count, first_count, shape};

@@ -1,0 +1,281 @@
+//! A streamed answer, event by event, into [`Event`]s.
+
+use bytes::Bytes;
+
+use super::answer::{BlockShape, CitationShape, MessageShape, StopShape};
+use super::answer::{called, cited, ended, input, sealed, served_by, signed};
+use super::usage::{Counted, UsageShape};
+use super::{reported, with_status};
+use crate::domain::event::{About, Choice, Event, Message, ToolCall};
+use crate::domain::json::{JsonText, Raw};
+use crate::wire::call_id::no_arguments;
+use crate::wire::shape::{Given, count, malformed, shape, text, utf8, word};
+use crate::wire::{DecodeError, Frame, StreamDecoder, fault};
+
+shape! {
+    /// An event.
+    EventShape {
+        kind = "type": Given<'a>,
+        index = "index": Given<'a>,
+        message = "message": MessageShape<'a>,
+        content_block = "content_block": BlockShape<'a>,
+        delta = "delta": DeltaShape<'a>,
+        usage = "usage": UsageShape<'a>,
+    }
+    /// What an event adds: to a block, or to the message.
+    DeltaShape {
+        kind = "type": Given<'a>,
+        text = "text": Given<'a>,
+        thinking = "thinking": Given<'a>,
+        signature = "signature": Given<'a>,
+        partial_json = "partial_json": Given<'a>,
+        citation = "citation": CitationShape<'a>,
+        stop_reason = "stop_reason": Given<'a>,
+        stop_details = "stop_details": StopShape<'a>,
+    }
+}
+
+/// Remembers of the events so far what the next ones depend on.
+#[derive(Debug, Default)]
+pub(super) struct EventDecoder {
+    /// The client does not want to see the thoughts.
+    hidden: bool,
+    about: About,
+    counted: Counted,
+    /// The blocks that have begun and not ended, by their number.
+    open: Vec<(u64, Open)>,
+    calls: u32,
+    /// How many blocks of thought there were.
+    thoughts: usize,
+    done: bool,
+}
+
+/// A block that has begun.
+#[derive(Clone, Debug)]
+enum Open {
+    Text,
+    Thought {
+        index: usize,
+    },
+    Call {
+        index: u32,
+        /// The arguments that came with the beginning, in case none follow.
+        whole: Option<JsonText>,
+        argued: bool,
+    },
+    /// What the provider runs for itself, and what a later version brings.
+    Other,
+}
+
+impl EventDecoder {
+    pub(super) fn new(hidden: bool) -> Self {
+        EventDecoder {
+            hidden,
+            ..EventDecoder::default()
+        }
+    }
+}
+
+impl StreamDecoder for EventDecoder {
+    fn frame(&mut self, frame: &Frame, events: &mut Vec<Event>) -> Result<(), DecodeError> {
+        let data = frame.data.trim_ascii();
+        // A router that speaks this protocol ends its streams in OpenAI's way too.
+        if self.done || data.is_empty() || data == b"[DONE]" {
+            return Ok(());
+        }
+        if frame.event.as_deref() == Some("error") {
+            let fault = fault::of_event(utf8(data)?);
+            return Err(DecodeError::Upstream(with_status(fault)));
+        }
+        self.event(&frame.data, utf8(&frame.data)?, events)
+    }
+
+    fn end(&mut self, _: &mut Vec<Event>) -> Result<(), DecodeError> {
+        if self.done {
+            Ok(())
+        } else {
+            Err(DecodeError::Truncated)
+        }
+    }
+}
+
+impl EventDecoder {
+    fn event(
+        &mut self,
+        buffer: &Bytes,
+        json: &str,
+        events: &mut Vec<Event>,
+    ) -> Result<(), DecodeError> {
+        let event: EventShape<'_> =
+            serde_json::from_str(json).map_err(|error| malformed(&error))?;
+        let number = count(event.index).unwrap_or(0);
+        match word(event.kind).as_deref() {
+            Some("message_start") => self.start(&event.message, events),
+            Some("content_block_start") => {
+                let piece = self.open(buffer, number, &event.content_block);
+                self.emit(piece, events);
+            }
+            Some("content_block_delta") => {
+                let piece = self.more(buffer, number, &event.delta);
+                self.emit(piece, events);
+            }
+            Some("content_block_stop") => {
+                let piece = self.close(number);
+                self.emit(piece, events);
+            }
+            Some("message_delta") => self.finish(buffer, &event, events),
+            Some("message_stop") => self.done = true,
+            Some("ping") => {}
+            // An error, or nothing of this protocol at all, or something new.
+            _ => {
+                if let Some(fault) = reported(json) {
+                    return Err(DecodeError::Upstream(fault));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn start(&mut self, message: &MessageShape<'_>, events: &mut Vec<Event>) {
+        self.counted.learn(&message.usage);
+        self.about = message.about();
+        events.push(Event::About(self.about.clone()));
+        // What the prompt took is known from here on, however the answer ends. Routers that do not know it say 0.
+        let tokens = self.counted.tokens().filter(|tokens| tokens.prompt > 0);
+        events.extend(tokens.map(Event::Usage));
+    }
+
+    fn open(&mut self, buffer: &Bytes, number: u64, block: &BlockShape<'_>) -> Message {
+        let mut message = Message::default();
+        let open = match word(block.kind).as_deref() {
+            Some("text") => {
+                message.content = text(buffer, block.text);
+                Open::Text
+            }
+            Some("thinking") => {
+                let index = self.thought();
+                message.reasoning = text(buffer, block.thinking);
+                message.reasoning_details =
+                    only(signed(buffer, index, block.thinking, block.signature));
+                Open::Thought { index }
+            }
+            Some("redacted_thinking") => {
+                let index = self.thought();
+                message.reasoning_details = only(sealed(buffer, index, block.data));
+                Open::Other
+            }
+            Some("tool_use") => {
+                let index = self.calls;
+                self.calls += 1;
+                let id = self.about.upstream_id.as_deref().unwrap_or_default();
+                message.tool_calls = vec![called(buffer, id, index, block)];
+                Open::Call {
+                    index,
+                    whole: input(block.input),
+                    argued: false,
+                }
+            }
+            _ => Open::Other,
+        };
+        self.open.push((number, open));
+        message
+    }
+
+    fn more(&mut self, buffer: &Bytes, number: u64, delta: &DeltaShape<'_>) -> Message {
+        let mut message = Message::default();
+        let open = self.open.iter_mut().rfind(|(known, _)| *known == number);
+        match open.map(|(_, open)| open) {
+            Some(Open::Text) => {
+                message.content = text(buffer, delta.text);
+                message.annotations = only(cited(&delta.citation));
+            }
+            Some(Open::Thought { index }) => {
+                message.reasoning = text(buffer, delta.thinking);
+                message.reasoning_details =
+                    only(signed(buffer, *index, delta.thinking, delta.signature));
+            }
+            Some(Open::Call { index, argued, .. }) => {
+                if let Some(piece) = text(buffer, delta.partial_json) {
+                    *argued = true;
+                    message.tool_calls = vec![arguments(*index, Some(piece))];
+                }
+            }
+            Some(Open::Other) | None => {}
+        }
+        message
+    }
+
+    /// A call that got no arguments has those of its beginning, or none: an empty object then.
+    fn close(&mut self, number: u64) -> Message {
+        let mut message = Message::default();
+        let at = self.open.iter().rposition(|(known, _)| *known == number);
+        let open = at.map(|at| self.open.remove(at).1);
+        if let Some(Open::Call {
+            index,
+            whole,
+            argued: false,
+        }) = open
+        {
+            message.tool_calls = vec![arguments(index, whole.or_else(no_arguments))];
+        }
+        message
+    }
+
+    fn finish(&mut self, buffer: &Bytes, event: &EventShape<'_>, events: &mut Vec<Event>) {
+        self.counted.learn(&event.usage);
+        let tier =
+            served_by(&event.usage).filter(|tier| self.about.service_tier.as_ref() != Some(tier));
+        if tier.is_some() {
+            self.about.service_tier = tier;
+            events.push(Event::About(self.about.clone()));
+        }
+        // Blocks that were not closed.
+        let left: Vec<u64> = self.open.iter().map(|(number, _)| *number).collect();
+        for number in left {
+            let piece = self.close(number);
+            self.emit(piece, events);
+        }
+        if let Some(finish) = ended(event.delta.stop_reason) {
+            let choice = Choice {
+                message: Message {
+                    refusal: text(buffer, event.delta.stop_details.explanation),
+                    ..Message::default()
+                },
+                finish: Some(finish),
+                ..Choice::default()
+            };
+            events.push(choice.into());
+        }
+        events.extend(self.counted.tokens().map(Event::Usage));
+    }
+
+    fn emit(&self, mut message: Message, events: &mut Vec<Event>) {
+        if self.hidden {
+            message.hide_reasoning();
+        }
+        if !message.is_empty() {
+            let choice = Choice {
+                message,
+                ..Choice::default()
+            };
+            events.push(choice.into());
+        }
+    }
+
+    fn thought(&mut self) -> usize {
+        self.thoughts += 1;
+        self.thoughts - 1
+    }
+}
+
+fn arguments(index: u32, arguments: Option<JsonText>) -> ToolCall {
+    ToolCall {
+        index,
+        arguments,
+        ..ToolCall::default()
+    }
+}
+
+fn only(item: Option<Raw>) -> Option<Raw> {
+    item.map(|item| Raw::array([item.as_str()]))
+}

@@ -1,0 +1,316 @@
+//! A streamed answer, event by event, into [`Event`]s.
+
+use bytes::Bytes;
+
+use super::answer::{
+    ItemShape, PARAGRAPH, ResponseShape, SourceShape, arguments, called, cited, details, logprobs,
+    picture,
+};
+use crate::domain::event::{About, Choice, Event, Message, ToolCall};
+use crate::domain::json::{JsonText, Raw};
+use crate::wire::call_id::no_arguments;
+use crate::wire::shape::{Given, count, malformed, shape, text, utf8, word};
+use crate::wire::{DecodeError, Frame, StreamDecoder, fault};
+
+shape! {
+    /// An event.
+    EventShape {
+        kind = "type": Given<'a>,
+        output_index = "output_index": Given<'a>,
+        summary_index = "summary_index": Given<'a>,
+        response = "response": ResponseShape<'a>,
+        item = "item": ItemShape<'a>,
+        // A text in most events, an object in some.
+        delta = "delta": Given<'a>,
+        arguments = "arguments": Given<'a>,
+        logprobs = "logprobs": Given<'a>,
+        annotation = "annotation": SourceShape<'a>,
+    }
+}
+
+/// Remembers of the events so far what the next ones depend on.
+#[derive(Debug, Default)]
+pub(super) struct EventDecoder {
+    /// The client does not want to see the thoughts.
+    hidden: bool,
+    about: About,
+    /// The items that have begun, by their number.
+    items: Vec<(u64, Known)>,
+    calls: u32,
+    details: usize,
+    searches: u64,
+    done: bool,
+}
+
+/// What is known of an item.
+#[derive(Clone, Copy, Debug, Default)]
+struct Known {
+    /// Its place among the calls, when it is one.
+    call: Option<u32>,
+    /// Whether a piece of it has come, so that the whole of it is no news.
+    told: bool,
+}
+
+impl EventDecoder {
+    pub(super) fn new(hidden: bool) -> Self {
+        EventDecoder {
+            hidden,
+            ..EventDecoder::default()
+        }
+    }
+}
+
+impl StreamDecoder for EventDecoder {
+    fn frame(&mut self, frame: &Frame, events: &mut Vec<Event>) -> Result<(), DecodeError> {
+        let data = frame.data.trim_ascii();
+        if self.done || data.is_empty() || data == b"[DONE]" {
+            return Ok(());
+        }
+        if frame.event.as_deref() == Some("error") {
+            return Err(DecodeError::Upstream(fault::of_event(utf8(data)?)));
+        }
+        self.event(&frame.data, utf8(&frame.data)?, events)
+    }
+
+    fn end(&mut self, _: &mut Vec<Event>) -> Result<(), DecodeError> {
+        if self.done {
+            Ok(())
+        } else {
+            Err(DecodeError::Truncated)
+        }
+    }
+}
+
+impl EventDecoder {
+    fn event(
+        &mut self,
+        buffer: &Bytes,
+        json: &str,
+        events: &mut Vec<Event>,
+    ) -> Result<(), DecodeError> {
+        let event: EventShape<'_> =
+            serde_json::from_str(json).map_err(|error| malformed(&error))?;
+        let number = count(event.output_index).unwrap_or(0);
+        let kind = word(event.kind).unwrap_or_default();
+        match kind.strip_prefix("response.").unwrap_or(&kind) {
+            "created" => self.learn(event.response.about(), events),
+            "output_item.added" => {
+                let piece = self.begin(buffer, number, &event.item);
+                self.emit(piece, events);
+            }
+            "output_text.delta" => self.text(buffer, number, &event, events),
+            "refusal.delta" => self.say(number, events, |message| {
+                message.refusal = text(buffer, event.delta)
+            }),
+            "reasoning_summary_text.delta" | "reasoning_text.delta" | "reasoning.delta" => {
+                self.say(number, events, |message| {
+                    message.reasoning = text(buffer, event.delta)
+                });
+            }
+            "reasoning_summary_part.added" if count(event.summary_index).unwrap_or(0) > 0 => {
+                self.say(number, events, |message| {
+                    message.reasoning = Some(JsonText::of(PARAGRAPH))
+                });
+            }
+            "output_text.annotation.added" => {
+                let cited = cited(&event.annotation).map(|cited| Raw::array([cited.as_str()]));
+                self.say(number, events, |message| message.annotations = cited);
+            }
+            "function_call_arguments.delta" => {
+                self.argue(number, text(buffer, event.delta), events)
+            }
+            "function_call_arguments.done" if !self.known(number).told => {
+                self.argue(number, arguments(buffer, event.arguments), events);
+            }
+            "output_item.done" => self.finish_item(buffer, number, &event.item, events),
+            "completed" | "incomplete" | "failed" | "cancelled" | "done" => {
+                self.finish(&event, events)?
+            }
+            "error" => return Err(DecodeError::Upstream(fault::of_event(json))),
+            // Progress of what the provider runs for itself, and what says again what was said.
+            _ => {
+                if let Some(fault) = fault::reported(json) {
+                    return Err(DecodeError::Upstream(fault));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn learn(&mut self, about: About, events: &mut Vec<Event>) {
+        if self.about != about {
+            self.about = about.clone();
+            events.push(Event::About(about));
+        }
+    }
+
+    /// What is known of the item of this number, which may be new.
+    fn known(&mut self, number: u64) -> &mut Known {
+        let at = self.items.iter().position(|(known, _)| *known == number);
+        let at = at.unwrap_or_else(|| {
+            self.items.push((number, Known::default()));
+            self.items.len() - 1
+        });
+        &mut self.items[at].1
+    }
+
+    fn begin(&mut self, buffer: &Bytes, number: u64, item: &ItemShape<'_>) -> Message {
+        let mut message = Message::default();
+        if word(item.kind).as_deref() == Some("function_call") && self.known(number).call.is_none()
+        {
+            let index = self.calls;
+            self.calls += 1;
+            let id = self.about.upstream_id.as_deref().unwrap_or_default();
+            message.tool_calls = vec![called(buffer, id, index, item)];
+            self.known(number).call = Some(index);
+        }
+        message
+    }
+
+    fn text(
+        &mut self,
+        buffer: &Bytes,
+        number: u64,
+        event: &EventShape<'_>,
+        events: &mut Vec<Event>,
+    ) {
+        let Some(content) = text(buffer, event.delta) else {
+            return;
+        };
+        self.known(number).told = true;
+        let choice = Choice {
+            message: Message {
+                content: Some(content),
+                ..Message::default()
+            },
+            logprobs: logprobs(buffer, event.logprobs),
+            ..Choice::default()
+        };
+        events.push(choice.into());
+    }
+
+    fn say(&mut self, number: u64, events: &mut Vec<Event>, set: impl FnOnce(&mut Message)) {
+        let mut message = Message::default();
+        set(&mut message);
+        self.known(number).told = true;
+        self.emit(message, events);
+    }
+
+    fn argue(&mut self, number: u64, piece: Option<JsonText>, events: &mut Vec<Event>) {
+        let known = self.known(number);
+        if let (Some(index), Some(piece)) = (known.call, piece) {
+            known.told = true;
+            self.emit(of_call(index, Some(piece)), events);
+        }
+    }
+
+    /// The whole item: what no piece of it said before, and the reasoning's seal.
+    fn finish_item(
+        &mut self,
+        buffer: &Bytes,
+        number: u64,
+        item: &ItemShape<'_>,
+        events: &mut Vec<Event>,
+    ) {
+        let told = self.known(number).told;
+        match word(item.kind).as_deref() {
+            Some("function_call") => {
+                let begun = self.begin(buffer, number, item);
+                self.emit(begun, events);
+                if let Some(index) = self.known(number).call.filter(|_| !told) {
+                    self.known(number).told = true;
+                    let whole = arguments(buffer, item.arguments).or_else(no_arguments);
+                    self.emit(of_call(index, whole), events);
+                }
+            }
+            Some("reasoning") => {
+                let details = details(buffer, self.details, item);
+                self.details += details.len();
+                let whole = || {
+                    item.summary
+                        .0
+                        .iter()
+                        .chain(&item.content.0)
+                        .filter_map(|part| text(buffer, part.text))
+                };
+                let message = Message {
+                    reasoning: if told {
+                        None
+                    } else {
+                        JsonText::joined(&whole().collect::<Vec<_>>())
+                    },
+                    reasoning_details: (!details.is_empty())
+                        .then(|| Raw::array(details.iter().map(Raw::as_str))),
+                    ..Message::default()
+                };
+                self.emit(message, events);
+            }
+            Some("message") if !told => {
+                for part in &item.content.0 {
+                    let message = Message {
+                        content: text(buffer, part.text),
+                        refusal: text(buffer, part.refusal),
+                        ..Message::default()
+                    };
+                    self.emit(message, events);
+                }
+            }
+            Some("web_search_call") => self.searches += 1,
+            Some("image_generation_call") => {
+                let images = picture(item.result).map(|image| Raw::array([image.as_str()]));
+                let message = Message {
+                    images,
+                    ..Message::default()
+                };
+                self.emit(message, events);
+            }
+            _ => {}
+        }
+    }
+
+    fn finish(
+        &mut self,
+        event: &EventShape<'_>,
+        events: &mut Vec<Event>,
+    ) -> Result<(), DecodeError> {
+        if let Some(fault) = event.response.fault() {
+            return Err(DecodeError::Upstream(fault));
+        }
+        self.done = true;
+        self.learn(event.response.about(), events);
+        if let Some(finish) = event.response.ended(self.calls > 0) {
+            let choice = Choice {
+                finish: Some(finish),
+                ..Choice::default()
+            };
+            events.push(choice.into());
+        }
+        events.extend(event.response.tokens(self.searches).map(Event::Usage));
+        Ok(())
+    }
+
+    fn emit(&self, mut message: Message, events: &mut Vec<Event>) {
+        if self.hidden {
+            message.hide_reasoning();
+        }
+        if !message.is_empty() {
+            let choice = Choice {
+                message,
+                ..Choice::default()
+            };
+            events.push(choice.into());
+        }
+    }
+}
+
+/// A message that is a piece of a call.
+fn of_call(index: u32, arguments: Option<JsonText>) -> Message {
+    Message {
+        tool_calls: vec![ToolCall {
+            index,
+            arguments,
+            ..ToolCall::default()
+        }],
+        ..Message::default()
+    }
+}

@@ -1,0 +1,115 @@
+//! Recorded requests, told in chat form, must come out of their wire as they were recorded, field by field: what a
+//! client library sent, and the provider took, is what the gateway should send.
+
+use std::sync::Arc;
+
+use serde_json::{Value, json};
+use turnpike::catalog::snapshot::{Reasoning, Target};
+use turnpike::domain::call::{Call, Form, Origin};
+use turnpike::domain::json::JsonObject;
+use turnpike::wire::quirks::{Quirks, ReasoningForm};
+use turnpike::wire::{WireName, wire};
+
+use super::recordings::{Recording, are_the_fixtures, recordings};
+
+mod anthropic;
+
+/// A call of this body in chat form.
+pub(crate) fn call(body: &Value) -> Call {
+    Call {
+        form: Form::Chat,
+        body: JsonObject::parse(body.to_string().into()).unwrap(),
+        model: None,
+        models: Vec::new(),
+        stream: body["stream"] == true,
+        max_tokens: body["max_tokens"].as_u64(),
+        choices: 1,
+        provider: None,
+        plugins: None,
+        origin: Origin::default(),
+    }
+}
+
+/// An endpoint that takes everything its wire can say.
+pub(crate) fn target(wire: WireName, model: &str) -> Target {
+    Target {
+        wire,
+        upstream_model: model.to_owned(),
+        quirks: Arc::new(Quirks::default()),
+        unsupported_parameters: Vec::new(),
+        max_output_tokens: None,
+        reasoning: None,
+    }
+}
+
+/// The body that `wire` makes of a chat.
+#[track_caller]
+pub(crate) fn encoded(chat: &Value, target: &Target) -> Value {
+    let encoded = wire(target.wire).unwrap().encode(&call(chat), target);
+    serde_json::from_slice(&encoded.unwrap().body).unwrap()
+}
+
+/// Runs `check` on every recorded request of an api, which says whether it has one to tell in chat form; `known` is
+/// how many of the fixtures have.
+#[expect(
+    clippy::print_stdout,
+    reason = "the runner shows it when the check fails"
+)]
+pub(crate) fn for_each(api: &str, known: usize, mut check: impl FnMut(&Recording) -> bool) {
+    let mut told = 0;
+    for recording in recordings(api)
+        .iter()
+        .filter(|recording| recording.request.body.is_object())
+    {
+        println!("{}", recording.name);
+        told += usize::from(check(recording));
+    }
+    if are_the_fixtures() {
+        assert_eq!(told, known);
+    }
+}
+
+/// A model that reasons by its own measure, or by a budget.
+pub(crate) fn reasoning(form: ReasoningForm, target: Target) -> Target {
+    let efforts = ["low", "medium", "high", "xhigh", "max"].map(str::to_owned);
+    let adaptive = form == ReasoningForm::Adaptive;
+    Target {
+        quirks: Arc::new(Quirks {
+            reasoning: form,
+            ..Quirks::default()
+        }),
+        reasoning: Some(Reasoning {
+            mandatory: false,
+            efforts: if adaptive {
+                efforts.to_vec()
+            } else {
+                Vec::new()
+            },
+            budget: !adaptive,
+        }),
+        ..target
+    }
+}
+
+/// `value` without the fields that are `null`.
+pub(crate) fn without_nulls(value: &Value) -> Value {
+    match value {
+        Value::Object(fields) => {
+            let given = fields.iter().filter(|(_, value)| !value.is_null());
+            given
+                .map(|(name, value)| (name.clone(), without_nulls(value)))
+                .collect()
+        }
+        Value::Array(items) => items.iter().map(without_nulls).collect(),
+        other => other.clone(),
+    }
+}
+
+/// A data URL.
+pub(crate) fn data_url(mime: &Value, data: &Value) -> Value {
+    json!(format!(
+        "data:{};base64,{}",
+        mime.as_str().unwrap(),
+        data.as_str().unwrap()
+    ))
+}
