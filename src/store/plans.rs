@@ -24,7 +24,8 @@ async fn check(store: &Store, sql: &str) {
         for (_, _, _, step) in plan {
             let scanned = step.strip_prefix("SCAN ").map(|rest| {
                 let end = rest.find(" VIRTUAL").or_else(|| rest.find(" USING"));
-                &rest[..end.unwrap_or(rest.len())]
+                let table = &rest[..end.unwrap_or(rest.len())];
+                table.strip_prefix("temp.").unwrap_or(table)
             });
             assert!(
                 scanned.is_none_or(|table| SMALL.contains(&table)),
