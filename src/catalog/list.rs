@@ -218,7 +218,10 @@ mod tests {
         assert_eq!(provider("groq").lacks, ["GROQ_API_KEY is not set"]);
         assert_eq!(
             provider("watsonx").lacks,
-            ["this build does not speak `watsonx`"]
+            [
+                "WATSONX_AI_APIKEY and WATSONX_AI_REGION are not set",
+                "this build does not speak `watsonx`"
+            ]
         );
         assert!(
             provider("openai").usable > 0 && provider("openai").usable == provider("openai").known
