@@ -12,9 +12,10 @@ use crate::catalog::Catalog;
 use crate::clock::now_ms;
 use crate::config::Config;
 use crate::console::visit::Site;
+use crate::edge::error::Links;
 use crate::edge::extract::BodyLimit;
 use crate::edge::manage::models::Listing;
-use crate::edge::skins::KeepAlive;
+use crate::edge::skins::StreamStyle;
 use crate::gateway::Gateway;
 use crate::ledger::{Ledger, LedgerSettings, retention};
 use crate::store::{Store, StoreError};
@@ -39,8 +40,10 @@ pub struct App {
     pub store: Store,
     /// The largest request body.
     pub body_limit: BodyLimit,
-    /// The longest silence of a stream.
-    pub keep_alive: KeepAlive,
+    /// How streams are written.
+    pub stream_style: StreamStyle,
+    /// Where our pages are, for errors.
+    pub links: Links,
     #[from_ref(skip)]
     parts: Arc<Parts>,
 }
@@ -116,7 +119,11 @@ impl App {
             gateway,
             store,
             body_limit: BodyLimit(config.http.body_limit),
-            keep_alive: KeepAlive(config.http.keep_alive),
+            stream_style: StreamStyle {
+                keep_alive: config.http.keep_alive,
+                links: Links::from(config),
+            },
+            links: Links::from(config),
             parts: Arc::new(Parts {
                 ledger,
                 journeys,

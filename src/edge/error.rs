@@ -2,6 +2,9 @@
 //!
 //! A client reads its own faults in full; faults underneath are masked, and logged where they happen.
 
+mod code;
+mod links;
+
 use std::time::Duration;
 
 use axum::response::{IntoResponse, Response};
@@ -24,6 +27,9 @@ use crate::store::StoreError;
 use crate::stream::source::StreamError;
 use crate::wire::{DecodeError, Fault};
 
+pub use code::{Availability, ErrorType};
+pub use links::{Links, absolute};
+
 /// What a client is told when its request is not answered. Boxed, since it travels in many results.
 #[derive(Clone, Debug)]
 pub struct ApiError(Box<Answer>);
@@ -32,13 +38,16 @@ pub struct ApiError(Box<Answer>);
 struct Answer {
     status: StatusCode,
     message: String,
-    error_type: Option<&'static str>,
+    /// A page of ours that the message ends with.
+    page: Option<&'static str>,
+    error_type: Option<ErrorType>,
     metadata: Map<String, Value>,
-    availability: Option<Value>,
+    availability: Option<(Availability, Value)>,
     retry_after: Option<Duration>,
     /// How many requests there may be, and when there may be more, Unix milliseconds.
     rate_limit: Option<(u32, i64)>,
     user: Option<AccountId>,
+    links: Links,
 }
 
 impl ApiError {
@@ -47,12 +56,14 @@ impl ApiError {
         ApiError(Box::new(Answer {
             status,
             message: message.into(),
-            error_type: usual_type(status),
+            page: None,
+            error_type: ErrorType::of_status(status.as_u16()),
             metadata: Map::new(),
             availability: None,
             retry_after: None,
             rate_limit: None,
             user: None,
+            links: Links::default(),
         }))
     }
 
@@ -78,7 +89,7 @@ impl ApiError {
 
     /// A more precise `error_type`.
     #[must_use]
-    pub fn of_type(mut self, error_type: &'static str) -> Self {
+    pub fn of_type(mut self, error_type: ErrorType) -> Self {
         self.0.error_type = Some(error_type);
         self
     }
@@ -120,6 +131,20 @@ impl ApiError {
         self
     }
 
+    /// Ends the message with the address of a page where something can be done about it.
+    #[must_use]
+    fn see(mut self, page: &'static str) -> Self {
+        self.0.page = Some(page);
+        self
+    }
+
+    /// The same error with the addresses of our pages as a client reaches them.
+    #[must_use]
+    pub fn linked(mut self, links: &Links) -> Self {
+        self.0.links = links.clone();
+        self
+    }
+
     /// The status.
     pub fn status(&self) -> StatusCode {
         self.0.status
@@ -127,14 +152,21 @@ impl ApiError {
 
     /// `error` of the envelope (contract 5.1, 5.4).
     pub fn error_object(&self) -> Value {
-        let mut error = json!({ "code": self.0.status.as_u16(), "message": self.0.message });
+        let links = &self.0.links;
+        let message = match self.0.page {
+            Some(page) => format!("{} {}", self.0.message, links.to(page)),
+            None => self.0.message.clone(),
+        };
+        let mut error = json!({ "code": self.0.status.as_u16(), "message": message });
         let mut metadata = self.0.metadata.clone();
         if let Some(error_type) = self.0.error_type {
-            metadata.insert("error_type".into(), error_type.into());
-            if let Some(availability) = &self.0.availability {
-                error["error_type"] = error_type.into();
+            metadata.insert("error_type".into(), error_type.as_str().into());
+            if let Some((code, availability)) = &self.0.availability {
+                error["error_type"] = error_type.as_str().into();
                 error["http_status"] = self.0.status.as_u16().into();
                 error["availability"] = availability.clone();
+                let docs = format!("/docs/errors#{}", code.as_str());
+                error["availability"]["docs_url"] = links.to(&docs).into();
             }
         }
         if !metadata.is_empty() {
@@ -152,17 +184,16 @@ impl ApiError {
         envelope
     }
 
-    fn unavailable(mut self, code: &'static str, retryable: bool, models: &[&str]) -> Self {
+    fn unavailable(mut self, code: Availability, retryable: bool, models: &[&str]) -> Self {
         let mut availability = json!({
-            "code": code,
+            "code": code.as_str(),
             "retryable": retryable,
             "requested_models": models,
-            "docs_url": format!("/docs/errors#{code}"),
         });
         if let Some(wait) = self.0.retry_after {
             availability["retry_after"] = wait.as_secs().into();
         }
-        self.0.availability = Some(availability);
+        self.0.availability = Some((code, availability));
         self
     }
 }
@@ -182,6 +213,8 @@ impl IntoResponse for ApiError {
                 }
             }
         }
+        // For the layer that knows how clients reach our pages.
+        response.extensions_mut().insert(self);
         response
     }
 }
@@ -192,25 +225,6 @@ fn rate_limit_headers(limit: u32, resets_at: i64) -> [(&'static str, String); 3]
         ("X-RateLimit-Remaining", "0".to_owned()),
         ("X-RateLimit-Reset", resets_at.to_string()),
     ]
-}
-
-fn usual_type(status: StatusCode) -> Option<&'static str> {
-    Some(match status.as_u16() {
-        400 => "invalid_request",
-        401 => "authentication",
-        402 => "payment_required",
-        403 => "permission_denied",
-        404 => "not_found",
-        412 => "precondition_failed",
-        413 => "payload_too_large",
-        422 => "unprocessable",
-        429 => "rate_limit_exceeded",
-        500 => "server",
-        502 => "provider_unavailable",
-        503 => "provider_overloaded",
-        408 | 504 => "timeout",
-        _ => return None,
-    })
 }
 
 impl From<JsonError> for ApiError {
@@ -260,13 +274,17 @@ impl From<PlanError> for ApiError {
     fn from(error: PlanError) -> Self {
         let refused = ApiError::invalid(error.to_string());
         match &error {
-            PlanError::UnknownModel(slug) => refused.unavailable("model_not_found", false, &[slug]),
+            PlanError::UnknownModel(slug) => {
+                refused.unavailable(Availability::ModelNotFound, false, &[slug])
+            }
             PlanError::WrongKind { model, .. } => {
-                refused.unavailable("wrong_endpoint", false, &[model])
+                refused.unavailable(Availability::WrongEndpoint, false, &[model])
             }
-            PlanError::NoVariant(slug) => {
-                ApiError::not_found(error.to_string()).unavailable("no_endpoints", false, &[slug])
-            }
+            PlanError::NoVariant(slug) => ApiError::not_found(error.to_string()).unavailable(
+                Availability::NoEndpoints,
+                false,
+                &[slug],
+            ),
             PlanError::NoModel
             | PlanError::TooManyModels
             | PlanError::Field { .. }
@@ -280,10 +298,14 @@ impl From<RankError> for ApiError {
     fn from(error: RankError) -> Self {
         match &error {
             RankError::NotConfigured { model, .. } | RankError::NoEndpoints { model } => {
-                ApiError::not_found(error.to_string()).unavailable("no_endpoints", false, &[model])
+                ApiError::not_found(error.to_string()).unavailable(
+                    Availability::NoEndpoints,
+                    false,
+                    &[model],
+                )
             }
             RankError::TooLong { .. } => {
-                ApiError::invalid(error.to_string()).of_type("context_length_exceeded")
+                ApiError::invalid(error.to_string()).of_type(ErrorType::ContextLengthExceeded)
             }
             RankError::Filtered(filtered) => nothing_fits(filtered),
         }
@@ -294,12 +316,12 @@ impl From<RankError> for ApiError {
 fn nothing_fits(filtered: &Filtered) -> ApiError {
     let models: Vec<&str> = filtered.models.iter().map(String::as_str).collect();
     let code = if filtered.privacy {
-        "privacy_restricted"
+        Availability::PrivacyRestricted
     } else {
-        "constraint_filtered"
+        Availability::ConstraintFiltered
     };
     let mut error = ApiError::not_found(filtered.message.clone()).unavailable(code, false, &models);
-    if let Some(availability) = &mut error.0.availability {
+    if let Some((_, availability)) = &mut error.0.availability {
         if !filtered.excluded_by.is_empty() {
             availability["excluded_by"] = json!(filtered.excluded_by);
         }
@@ -367,8 +389,9 @@ fn unaffordable(error: HoldError, ceiling: &Ceiling) -> ApiError {
     match error {
         HoldError::NoCredit { .. } => ApiError::new(
             StatusCode::PAYMENT_REQUIRED,
-            "Insufficient credits. Add more at /credits",
-        ),
+            "Insufficient credits. Add more at",
+        )
+        .see("/credits"),
         HoldError::Unaffordable { available, .. } => {
             let (wanted, affordable) =
                 (ceiling.output_tokens, ceiling.affordable_tokens(available));
@@ -376,17 +399,19 @@ fn unaffordable(error: HoldError, ceiling: &Ceiling) -> ApiError {
                 StatusCode::PAYMENT_REQUIRED,
                 format!(
                     "This request requires more credits, or fewer max_tokens. You requested up to {wanted} tokens, \
-                     but can only afford {affordable}. To increase, add credits at /credits"
+                     but can only afford {affordable}. To increase, add credits at"
                 ),
             )
+            .see("/credits")
             .with("provider_name", Value::Null)
         }
         HoldError::KeyLimit { reset } => {
             let window = reset.as_str().unwrap_or("total");
             ApiError::new(
                 StatusCode::FORBIDDEN,
-                format!("Key limit exceeded ({window} limit). Manage it at /keys"),
+                format!("Key limit exceeded ({window} limit). Manage it at"),
             )
+            .see("/keys")
         }
         HoldError::Busy => ApiError::busy("The ledger is busy"),
         HoldError::Store(error) => {
@@ -417,11 +442,11 @@ fn all_failed(exhausted: &Exhausted) -> ApiError {
         }
         Failure::Unsayable(reason) => ApiError::invalid(reason.clone()),
         _ if all(is_rate_limit) => provider_limited(StatusCode::TOO_MANY_REQUESTS, retry_after)
-            .unavailable("capacity_exhausted", true, &models),
+            .unavailable(Availability::CapacityExhausted, true, &models),
         _ if all(is_overload) => provider_limited(StatusCode::SERVICE_UNAVAILABLE, retry_after)
-            .unavailable("temporarily_unavailable", true, &models),
+            .unavailable(Availability::TemporarilyUnavailable, true, &models),
         _ if all(is_missing) => ApiError::not_found("No provider has this model any more")
-            .unavailable("model_unavailable_upstream", false, &models),
+            .unavailable(Availability::ModelUnavailableUpstream, false, &models),
         _ => ApiError::new(StatusCode::BAD_GATEWAY, "No provider could answer"),
     };
     let error = error.with("provider_name", last.endpoint.provider.name.clone());
@@ -448,8 +473,8 @@ fn request_fault(fault: &Fault) -> ApiError {
         error.with("provider_code", code)
     };
     match () {
-        () if too_long => error.of_type("context_length_exceeded"),
-        () if fault.is_content_policy() => error.of_type("content_policy_violation"),
+        () if too_long => error.of_type(ErrorType::ContextLengthExceeded),
+        () if fault.is_content_policy() => error.of_type(ErrorType::ContentPolicyViolation),
         () => error,
     }
 }

@@ -3,7 +3,6 @@
 
 use std::pin::Pin;
 use std::task::{Context, Poll};
-use std::time::Duration;
 
 use bytes::Bytes;
 use http_body::{Body, Frame};
@@ -11,6 +10,7 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Instant, Sleep, sleep};
 
 use super::error::ApiError;
+use super::skins::StreamStyle;
 use crate::domain::event::Choice;
 use crate::gateway::Refusal;
 use crate::stream::client::{Begun, Delivery, Head, Receipt};
@@ -38,7 +38,7 @@ pub struct SseBody<S> {
     skin: S,
     head: Head,
     source: Source,
-    every: Duration,
+    style: StreamStyle,
     keep_alive: Pin<Box<Sleep>>,
 }
 
@@ -55,9 +55,9 @@ impl<S: StreamSkin> SseBody<S> {
         skin: S,
         head: Head,
         deliveries: mpsc::Receiver<Delivery>,
-        every: Duration,
+        style: StreamStyle,
     ) -> Self {
-        Self::new(skin, head, Source::Streaming(deliveries), every)
+        Self::new(skin, head, Source::Streaming(deliveries), style)
     }
 
     /// A body for an answer that has not begun yet. From here on errors are events.
@@ -65,21 +65,21 @@ impl<S: StreamSkin> SseBody<S> {
         skin: S,
         head: Head,
         begun: oneshot::Receiver<Result<Begun, Refusal>>,
-        every: Duration,
+        style: StreamStyle,
     ) -> Self {
-        let mut body = Self::new(skin, head, Source::Waiting(begun), every);
+        let mut body = Self::new(skin, head, Source::Waiting(begun), style);
         // The wait that led here was one interval already: the first comment is due now.
         body.keep_alive.as_mut().reset(Instant::now());
         body
     }
 
-    fn new(skin: S, head: Head, source: Source, every: Duration) -> Self {
+    fn new(skin: S, head: Head, source: Source, style: StreamStyle) -> Self {
         SseBody {
             skin,
             head,
             source,
-            every,
-            keep_alive: Box::pin(sleep(every)),
+            keep_alive: Box::pin(sleep(style.keep_alive)),
+            style,
         }
     }
 
@@ -126,7 +126,8 @@ impl<S: StreamSkin> SseBody<S> {
     }
 
     fn fail(&mut self, error: &ApiError, out: &mut Vec<u8>) {
-        self.skin.failed(&self.head, error, out);
+        let error = error.clone().linked(&self.style.links);
+        self.skin.failed(&self.head, &error, out);
         self.source = Source::Over;
     }
 }
@@ -151,7 +152,9 @@ impl<S: StreamSkin + Unpin> Body for SseBody<S> {
             }
             out.extend_from_slice(KEEP_ALIVE);
         }
-        body.keep_alive.as_mut().reset(Instant::now() + body.every);
+        body.keep_alive
+            .as_mut()
+            .reset(Instant::now() + body.style.keep_alive);
         Poll::Ready(Some(Ok(Frame::data(out.into()))))
     }
 

@@ -7,7 +7,7 @@ use http::HeaderMap;
 
 use super::envelope;
 use super::render::{self, ChunkFrame, Shape};
-use super::serve::{KeepAlive, Skin, serve};
+use super::serve::{Skin, StreamStyle, serve};
 use crate::domain::call::Form;
 use crate::domain::event::Choice;
 use crate::edge::error::ApiError;
@@ -19,14 +19,14 @@ use crate::stream::client::{Head, Receipt, Whole};
 /// Answers a chat completion. A body with `prompt` instead of `messages` is a text completion (contract 2).
 pub async fn chat(
     State(gateway): State<Gateway>,
-    State(keep_alive): State<KeepAlive>,
+    State(style): State<StreamStyle>,
     InferenceCaller(who): InferenceCaller,
     headers: HeaderMap,
     WholeBody(body): WholeBody,
 ) -> Result<Response, ApiError> {
     let call = envelope::call(body, origin(&headers), None)?;
     let skin = OpenAi::new(call.form);
-    Ok(serve(&gateway, who, call, skin, keep_alive).await)
+    Ok(serve(&gateway, who, call, skin, style).await)
 }
 
 /// OpenAI's shapes: chat completions and text completions differ only in how a choice is written.

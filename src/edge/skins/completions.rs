@@ -6,7 +6,7 @@ use http::HeaderMap;
 
 use super::chat::OpenAi;
 use super::envelope;
-use super::serve::{KeepAlive, serve};
+use super::serve::{StreamStyle, serve};
 use crate::domain::call::Form;
 use crate::edge::error::ApiError;
 use crate::edge::extract::{InferenceCaller, WholeBody, origin};
@@ -15,11 +15,11 @@ use crate::gateway::Gateway;
 /// Answers a text completion.
 pub async fn completions(
     State(gateway): State<Gateway>,
-    State(keep_alive): State<KeepAlive>,
+    State(style): State<StreamStyle>,
     InferenceCaller(who): InferenceCaller,
     headers: HeaderMap,
     WholeBody(body): WholeBody,
 ) -> Result<Response, ApiError> {
     let call = envelope::call(body, origin(&headers), Some(Form::Text))?;
-    Ok(serve(&gateway, who, call, OpenAi::new(Form::Text), keep_alive).await)
+    Ok(serve(&gateway, who, call, OpenAi::new(Form::Text), style).await)
 }

@@ -7,4 +7,4 @@ mod envelope;
 mod render;
 mod serve;
 
-pub use serve::KeepAlive;
+pub use serve::StreamStyle;

@@ -12,7 +12,7 @@ use tokio::time::timeout;
 
 use crate::domain::call::Call;
 use crate::domain::principal::Principal;
-use crate::edge::error::ApiError;
+use crate::edge::error::{ApiError, Links};
 use crate::edge::sse::{SseBody, StreamSkin};
 use crate::gateway::Gateway;
 use crate::stream::client::{Begun, Whole};
@@ -20,9 +20,14 @@ use crate::stream::client::{Begun, Whole};
 /// `X-Generation-Id` (contract 1.5).
 const GENERATION_ID: HeaderName = HeaderName::from_static("x-generation-id");
 
-/// How long a stream may be silent before a comment is sent, also before it has begun.
-#[derive(Clone, Copy, Debug)]
-pub struct KeepAlive(pub Duration);
+/// How streams are written.
+#[derive(Clone, Debug)]
+pub struct StreamStyle {
+    /// How long a stream may be silent before a comment is sent, also before it has begun.
+    pub keep_alive: Duration,
+    /// Where our pages are, for errors that come as events.
+    pub links: Links,
+}
 
 /// A skin: how to say a whole answer, and a stream.
 pub(super) trait Skin: StreamSkin + Unpin {
@@ -39,19 +44,19 @@ pub(super) async fn serve(
     who: Arc<Principal>,
     call: Call,
     skin: impl Skin,
-    KeepAlive(every): KeepAlive,
+    style: StreamStyle,
 ) -> Response {
     let (account, streams) = (who.account.clone(), call.stream);
     let mut serving = gateway.serve(who, call);
     let begun = if streams {
-        timeout(every, &mut serving.begun).await
+        timeout(style.keep_alive, &mut serving.begun).await
     } else {
         Ok((&mut serving.begun).await)
     };
     let mut response = match begun {
         Ok(Ok(Ok(Begun::Whole(whole)))) => json(skin.whole(&whole)),
         Ok(Ok(Ok(Begun::Stream(head, deliveries)))) => {
-            events(SseBody::streaming(skin, head, deliveries, every))
+            events(SseBody::streaming(skin, head, deliveries, style))
         }
         Ok(Ok(Err(refusal))) => ApiError::from(refusal).for_user(&account).into_response(),
         Ok(Err(_panicked)) => ApiError::internal().into_response(),
@@ -59,7 +64,7 @@ pub(super) async fn serve(
             skin,
             serving.head.clone(),
             serving.begun,
-            every,
+            style,
         )),
     };
     if let Ok(id) = HeaderValue::from_str(serving.head.id.as_str()) {

@@ -1,0 +1,42 @@
+//! Addresses of our own pages in error bodies: absolute when the operator said how clients reach us.
+
+use std::sync::Arc;
+
+use axum::body::Body;
+use axum::extract::{Request, State};
+use axum::middleware::Next;
+use axum::response::Response;
+use http::header::CONTENT_LENGTH;
+
+use super::ApiError;
+use crate::config::Config;
+
+/// How clients reach our pages. Without a configured origin, addresses stay relative to the one called.
+#[derive(Clone, Debug, Default)]
+pub struct Links(Option<Arc<str>>);
+
+impl Links {
+    /// The address of a page.
+    pub fn to(&self, page: &str) -> String {
+        format!("{}{page}", self.0.as_deref().unwrap_or_default())
+    }
+}
+
+impl From<&Config> for Links {
+    fn from(config: &Config) -> Self {
+        Links(config.public_url.as_ref().map(|url| url.as_str().into()))
+    }
+}
+
+/// The layer that writes an error's addresses. Whoever makes an error need not know them.
+pub async fn absolute(State(links): State<Links>, request: Request, next: Next) -> Response {
+    let mut response = next.run(request).await;
+    match response.extensions_mut().remove::<ApiError>() {
+        Some(error) if links.0.is_some() => {
+            response.headers_mut().remove(CONTENT_LENGTH);
+            *response.body_mut() = Body::from(error.linked(&links).envelope().to_string());
+            response
+        }
+        _ => response,
+    }
+}
