@@ -11,6 +11,7 @@ use crate::auth::{Auth, FreeLimits, People};
 use crate::catalog::Catalog;
 use crate::clock::now_ms;
 use crate::config::Config;
+use crate::console::admin::Settings;
 use crate::console::visit::Site;
 use crate::edge::error::Links;
 use crate::edge::extract::BodyLimit;
@@ -44,6 +45,8 @@ pub struct App {
     pub stream_style: StreamStyle,
     /// Where our pages are, for errors.
     pub links: Links,
+    /// What the gateway was configured with, for admins to see.
+    pub settings: Settings,
     #[from_ref(skip)]
     parts: Arc<Parts>,
 }
@@ -124,6 +127,7 @@ impl App {
                 links: Links::from(config),
             },
             links: Links::from(config),
+            settings: Settings::from(config),
             parts: Arc::new(Parts {
                 ledger,
                 journeys,

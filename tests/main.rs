@@ -9,6 +9,7 @@
 
 mod api;
 mod cli;
+mod console;
 mod contract;
 mod faults;
 mod layering;

@@ -9,6 +9,7 @@ use crate::domain::secret::Secret;
 
 const PREFIX: &str = "sk-or-v1-";
 const DIGITS: usize = 64;
+const LONGEST_NAME: usize = 200;
 
 /// A key that was just made. Its text is shown once and then forgotten.
 #[derive(Clone, Debug)]
@@ -19,6 +20,30 @@ pub struct ApiKey {
     pub hash: KeyHash,
     /// The text with its middle left out.
     pub label: String,
+}
+
+/// Why people cannot call a key so.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum KeyNameError {
+    /// There is nothing but white space.
+    #[error("must not be empty")]
+    Empty,
+    /// It is too long.
+    #[error("must have at most {LONGEST_NAME} characters")]
+    TooLong,
+    /// Postgres has no room for it, and nobody means it.
+    #[error("must not contain a null character")]
+    Null,
+}
+
+/// A name in the form in which it is stored.
+pub fn checked_key_name(name: &str) -> Result<String, KeyNameError> {
+    match name.trim() {
+        "" => Err(KeyNameError::Empty),
+        name if name.chars().count() > LONGEST_NAME => Err(KeyNameError::TooLong),
+        name if name.contains('\0') => Err(KeyNameError::Null),
+        name => Ok(name.to_owned()),
+    }
 }
 
 impl ApiKey {

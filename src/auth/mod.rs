@@ -9,7 +9,7 @@ mod people;
 mod principal;
 mod session;
 
-pub use api_key::ApiKey;
+pub use api_key::{ApiKey, KeyNameError, checked_key_name};
 pub use limits::{Exempt, FreeLimits};
 pub use password::{LONGEST, PasswordError, SHORTEST};
 pub use people::{People, PeopleError, SignUp, SignedIn, checked_address};

@@ -1,7 +1,8 @@
 //! A form that was sent: read, and known to come from one of our own pages.
 
 use axum::body::Body;
-use axum::extract::{FromRef, FromRequest, FromRequestParts as _, Request};
+use axum::extract::{FromRef, FromRequest, FromRequestParts, Query, Request};
+use http::request::Parts;
 use http_body_util::{BodyExt as _, Limited};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
@@ -9,6 +10,7 @@ use serde::de::DeserializeOwned;
 use super::refusal::Refusal;
 use super::visit::Visit;
 use crate::auth::People;
+use crate::domain::money::Nanos;
 
 /// The largest form.
 const LARGEST: usize = 64 << 10;
@@ -19,6 +21,9 @@ pub struct Filled<T>(pub T);
 /// A form with nothing but a button.
 #[derive(Deserialize)]
 pub struct Pressed {}
+
+/// The query string of a page.
+pub struct Asked<T>(pub T);
 
 #[derive(Deserialize)]
 struct Token {
@@ -43,6 +48,30 @@ where
             return Err(Refusal::Forged);
         }
         decode(&bytes).map(Filled)
+    }
+}
+
+impl<S: Send + Sync, T: DeserializeOwned> FromRequestParts<S> for Asked<T> {
+    type Rejection = Refusal;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Refusal> {
+        match Query::from_request_parts(parts, state).await {
+            Ok(Query(asked)) => Ok(Asked(asked)),
+            Err(rejection) => Err(Refusal::BadForm(format!("{}.", rejection.body_text()))),
+        }
+    }
+}
+
+/// An amount of dollars as people write it, not below nothing; `None` when the field is empty. Fails
+/// with what to tell the person.
+pub fn amount(text: &str) -> Result<Option<Nanos>, String> {
+    let digits = text.trim().trim_start_matches('$').replace(',', "");
+    if digits.is_empty() {
+        return Ok(None);
+    }
+    match Nanos::parse(&digits) {
+        Ok(amount) if amount >= Nanos::ZERO => Ok(Some(amount)),
+        _ => Err("Enter an amount of dollars, such as 5 or 2.50.".to_owned()),
     }
 }
 

@@ -13,7 +13,7 @@ use serde::Deserialize;
 use super::issue;
 use super::request::{App, Asked, AuthRequest};
 use crate::clock::now_ms;
-use crate::console::form::Filled;
+use crate::console::form::{Filled, amount};
 use crate::console::format::{dollars, moment};
 use crate::console::page::{bare, field, select, token_of};
 use crate::console::refusal::Refusal;
@@ -137,18 +137,10 @@ impl Choice {
 
     /// Lowers the cap. The person may not raise it above what the app asked for: that would be a slip.
     fn apply(&self, request: &mut AuthRequest) -> Result<(), String> {
-        let text = self.limit.trim().trim_start_matches('$');
-        let chosen = match text {
-            "" => None,
-            text => {
-                let amount = Nanos::parse(text)
-                    .map_err(|_| "Enter an amount of dollars, such as 5 or 2.50.".to_owned())?;
-                if amount <= Nanos::ZERO {
-                    return Err("Enter more than nothing, or press Cancel to refuse.".to_owned());
-                }
-                Some(amount)
-            }
-        };
+        let chosen = amount(&self.limit)?;
+        if chosen == Some(Nanos::ZERO) {
+            return Err("Enter more than nothing, or press Cancel to refuse.".to_owned());
+        }
         match (request.limit, chosen) {
             (Some(asked), Some(chosen)) if chosen > asked => {
                 return Err(format!(

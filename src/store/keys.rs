@@ -6,6 +6,7 @@
 use sqlx::FromRow;
 
 use super::db::{read, write};
+use super::users::escape_like;
 use super::{Store, StoreError};
 use crate::domain::calendar::Windows;
 use crate::domain::ids::{AccountId, KeyHash};
@@ -209,6 +210,47 @@ impl Store {
                 .fetch_all(db)
                 .await
         })?;
+        rows.into_iter().map(Key::try_from).collect()
+    }
+
+    /// A page of an account's keys whose name or masked text contains `search`, newest first.
+    pub async fn find_keys(
+        &self,
+        account: &AccountId,
+        search: &str,
+        offset: u32,
+        limit: u32,
+    ) -> Result<Vec<Key>, StoreError> {
+        const SQL: &str = concat!(
+            "SELECT ",
+            key_columns!(),
+            " FROM keys WHERE account = $1 AND deleted_at IS NULL
+                AND (lower(name) LIKE $2 ESCAPE '\\' OR lower(label) LIKE $2 ESCAPE '\\')
+              ORDER BY created_at DESC, hash DESC LIMIT $3 OFFSET $4"
+        );
+        let pattern = format!("%{}%", escape_like(&search.to_lowercase()));
+        let rows: Vec<KeyRow> = read!(self, db => {
+            sqlx::query_as(SQL)
+                .bind(account.as_str())
+                .bind(&pattern)
+                .bind(i64::from(limit))
+                .bind(i64::from(offset))
+                .fetch_all(db)
+                .await
+        })?;
+        rows.into_iter().map(Key::try_from).collect()
+    }
+
+    /// The keys of an account that applications have.
+    pub async fn keys_of_apps(&self, account: &AccountId) -> Result<Vec<Key>, StoreError> {
+        const SQL: &str = concat!(
+            "SELECT ",
+            key_columns!(),
+            " FROM keys WHERE deleted_at IS NULL AND account = $1
+                AND hash IN (SELECT key_hash FROM app_keys WHERE account = $1)"
+        );
+        let rows: Vec<KeyRow> =
+            read!(self, db => sqlx::query_as(SQL).bind(account.as_str()).fetch_all(db).await)?;
         rows.into_iter().map(Key::try_from).collect()
     }
 

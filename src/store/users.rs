@@ -251,7 +251,7 @@ fn taken(error: sqlx::Error) -> StoreError {
 }
 
 /// Takes the meaning from the characters that have one in a pattern.
-fn escape_like(text: &str) -> String {
+pub(super) fn escape_like(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len());
     for character in text.chars() {
         if matches!(character, '%' | '_' | '\\') {

@@ -50,7 +50,7 @@ async fn a_bad_request_is_told_what_is_wrong() {
             404,
             "No route POST /api/v1/nothing",
         ),
-        ("/", "{}", 404, "No route POST /"),
+        ("/nothing", "{}", 404, "No route POST /nothing"),
     ];
     for (path, body, status, fragment) in cases {
         let answer = server

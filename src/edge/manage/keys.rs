@@ -13,7 +13,7 @@ use super::dollars::Dollars;
 use super::key::Spending;
 use super::moment::Moment;
 use super::{Data, Params};
-use crate::auth::{ApiKey, Auth};
+use crate::auth::{ApiKey, Auth, checked_key_name};
 use crate::clock;
 use crate::domain::ids::{AccountId, KeyHash};
 use crate::domain::money::Nanos;
@@ -24,7 +24,6 @@ use crate::store::{Key, KeyChange, NewKey, Store};
 
 /// Keys on a page of the list.
 const PAGE: u32 = 100;
-const LONGEST_NAME: usize = 200;
 /// The workspace of an account that has made no others.
 pub(super) const DEFAULT_WORKSPACE: &str = "00000000-0000-0000-0000-000000000000";
 
@@ -285,17 +284,7 @@ fn reset(window: Option<Window>) -> LimitReset {
 }
 
 fn checked_name(name: &str) -> Result<String, ApiError> {
-    match name.trim() {
-        "" => Err(ApiError::invalid("name: must not be empty")),
-        name if name.chars().count() > LONGEST_NAME => Err(ApiError::invalid(format!(
-            "name: must have at most {LONGEST_NAME} characters"
-        ))),
-        // Postgres has no room for it, and nobody means it.
-        name if name.contains('\0') => {
-            Err(ApiError::invalid("name: must not contain a null character"))
-        }
-        name => Ok(name.to_owned()),
-    }
+    checked_key_name(name).map_err(|error| ApiError::invalid(format!("name: {error}")))
 }
 
 fn checked_limit(Dollars(limit): Dollars) -> Result<Nanos, ApiError> {

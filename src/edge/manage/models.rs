@@ -7,10 +7,10 @@
 mod feed;
 mod given;
 mod prices;
-pub(in crate::edge) mod query;
+pub(crate) mod query;
 #[cfg(test)]
 mod tests;
-pub(in crate::edge) mod view;
+pub(crate) mod view;
 
 use std::sync::Arc;
 

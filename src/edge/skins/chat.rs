@@ -1,5 +1,7 @@
 //! `POST /chat/completions` (contract 2–4).
 
+use std::sync::Arc;
+
 use axum::extract::State;
 use axum::response::Response;
 use bytes::Bytes;
@@ -10,6 +12,7 @@ use super::render::{self, ChunkFrame, Shape};
 use super::serve::{Skin, StreamStyle, serve};
 use crate::domain::call::Form;
 use crate::domain::event::Choice;
+use crate::domain::principal::Principal;
 use crate::edge::error::ApiError;
 use crate::edge::extract::{InferenceCaller, WholeBody, origin};
 use crate::edge::sse::StreamSkin;
@@ -24,9 +27,20 @@ pub async fn chat(
     headers: HeaderMap,
     WholeBody(body): WholeBody,
 ) -> Result<Response, ApiError> {
-    let call = envelope::call(body, origin(&headers), None)?;
+    answer(&gateway, who, &headers, body, style).await
+}
+
+/// The same for a caller who is known already, such as a person at the console.
+pub async fn answer(
+    gateway: &Gateway,
+    who: Arc<Principal>,
+    headers: &HeaderMap,
+    body: Bytes,
+    style: StreamStyle,
+) -> Result<Response, ApiError> {
+    let call = envelope::call(body, origin(headers), None)?;
     let skin = OpenAi::new(call.form);
-    Ok(serve(&gateway, who, call, skin, style).await)
+    Ok(serve(gateway, who, call, skin, style).await)
 }
 
 /// OpenAI's shapes: chat completions and text completions differ only in how a choice is written.

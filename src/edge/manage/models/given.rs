@@ -9,7 +9,7 @@ use crate::domain::money::Nanos;
 /// A parameter of the query that cannot be.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{name}: {reason}")]
-pub(in crate::edge) struct QueryError {
+pub(crate) struct QueryError {
     pub(super) name: &'static str,
     pub(super) reason: String,
 }

@@ -13,7 +13,7 @@ use crate::domain::money::{Nanos, Picos};
 
 /// What a client wants to see of the list.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub(in crate::edge) struct Query {
+pub(crate) struct Query {
     words: Vec<String>,
     supported_parameters: Vec<String>,
     input_modalities: Vec<String>,
@@ -124,7 +124,7 @@ const EU: [&str; 27] = [
 
 impl Query {
     /// Reads the parameters of a query string. Empty values are as good as none; unknown names are nobody's business.
-    pub(in crate::edge) fn parse(pairs: &[(String, String)]) -> Result<Self, QueryError> {
+    pub(crate) fn parse(pairs: &[(String, String)]) -> Result<Self, QueryError> {
         let given = Given::of(pairs);
         if let Some(category) = given.text("category") {
             one_of("category", category, &CATEGORIES)?;
@@ -187,7 +187,7 @@ impl Query {
     }
 
     /// The models that fit, in the order wanted; `models` are in the order of their ids.
-    pub(in crate::edge) fn select<'a, T>(
+    pub(crate) fn select<'a, T>(
         &self,
         models: &'a [T],
         model: impl Fn(&T) -> &Model,

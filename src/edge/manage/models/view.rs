@@ -155,7 +155,7 @@ impl<'a> ModelView<'a> {
 }
 
 /// What some endpoint of the model understands, sorted.
-pub(in crate::edge) fn supported_parameters(model: &Model) -> Vec<&str> {
+pub(crate) fn supported_parameters(model: &Model) -> Vec<&str> {
     let mut names: Vec<&str> = model
         .endpoints
         .iter()
