@@ -2,6 +2,7 @@
 //! misbehave on command, and a plain HTTP client.
 
 pub(crate) mod browser;
+pub(crate) mod chromium;
 pub(crate) mod client;
 pub(crate) mod db;
 pub(crate) mod money;

@@ -182,10 +182,9 @@ fn charged(charge: &Charge) -> Markup {
             @for (name, field) in by_piece { @if let Some(price) = price(field).filter(|price| *price != Picos::ZERO) {
                 dt { (name) } dd { (apiece(price)) }
             } }
-            @if charge.discount != Nanos::ZERO {
-                dt { "List price" } dd { (dollars(charge.gross)) }
-                dt { "Discount" } dd { "−" (dollars(charge.discount)) }
-            }
+            @if charge.discount != Nanos::ZERO || charge.fee != Nanos::ZERO { dt { "List price" } dd { (dollars(charge.gross)) } }
+            @if charge.discount != Nanos::ZERO { dt { "Discount" } dd { "−" (dollars(charge.discount)) } }
+            @if charge.fee != Nanos::ZERO { dt { "Fee" } dd { "+" (dollars(charge.fee)) } }
             dt { "Charged" } dd { strong { (dollars(charge.net)) } }
         }
         @if let Some(source) = &charge.price_source { p.hint { "Prices from " (source) "." } }
