@@ -12,7 +12,8 @@ RUN mkdir -p src benches/parts \
  && cargo build --release --locked \
  && rm -r src
 
-# Compiled in: the migrations, the catalogue and the default configuration.
+# Compiled in: the pages' style and script, the migrations, the catalogue and the default configuration.
+COPY assets assets
 COPY migrations migrations
 COPY config config
 COPY src src

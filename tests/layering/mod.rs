@@ -206,6 +206,43 @@ fn no_float_touches_money() {
     assert!(floats.is_empty(), "{floats:?}");
 }
 
+/// A folder that the image's build is not given breaks it, and only there.
+#[test]
+fn the_image_is_built_from_every_folder_that_is_compiled_in() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let read = |file: &str| std::fs::read_to_string(root.join(file)).unwrap();
+    let (dockerfile, ignored) = (read("Dockerfile"), read(".dockerignore"));
+    let compiled_in = sources(&src()).into_iter().flat_map(|file| {
+        let code = code(&file);
+        let quoted = ["include_str!(\"", "include_bytes!(\"", "migrate!(\""]
+            .into_iter()
+            .flat_map(|before| {
+                code.split(before)
+                    .skip(1)
+                    .map(str::to_owned)
+                    .collect::<Vec<_>>()
+            });
+        let paths = quoted.filter_map(|rest| {
+            let (path, _) = rest.split_once('"')?;
+            let path = path.trim_start_matches("../");
+            path.split('/').next().map(str::to_owned)
+        });
+        paths.collect::<Vec<_>>()
+    });
+    let compiled_in: std::collections::BTreeSet<String> = compiled_in.collect();
+    assert!(compiled_in.contains("migrations") && compiled_in.contains("assets"));
+    for folder in compiled_in {
+        assert!(
+            dockerfile.contains(&format!("COPY {folder} {folder}\n")),
+            "{folder}"
+        );
+        assert!(
+            ignored.lines().any(|line| line == format!("!{folder}")),
+            "{folder}"
+        );
+    }
+}
+
 #[test]
 fn the_test_sees_what_it_looks_for() {
     assert!(mentions("use sqlx::Row;", "sqlx") && mentions("crate::store::db", "crate::store"));
