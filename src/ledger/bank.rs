@@ -198,6 +198,7 @@ impl Banker {
     /// Serves everybody who waits from one transaction.
     async fn lend(&mut self, wants: Vec<Want>) {
         let mut crowds = self.crowds(wants);
+        self.recall(&crowds).await;
         self.serve(&mut crowds).await;
         // Credit that rests in leases of other keys must not keep an account from spending it.
         crowds.retain(|_, crowd| !crowd.waiting.is_empty());
@@ -225,6 +226,14 @@ impl Banker {
             crowd.waiting.extend(want.try_take());
         }
         crowds
+    }
+
+    /// Gives back what was borrowed under a cap that no longer holds, so that the new one decides.
+    async fn recall(&self, crowds: &HashMap<KeyHash, Crowd>) {
+        let stale = crowds.values().map(|crowd| &crowd.lease);
+        let stale = stale.filter(|lease| lease.is_stale());
+        let backs = stale.filter_map(Lease::surrender).collect();
+        self.give_back(backs).await;
     }
 
     async fn serve(&mut self, crowds: &mut HashMap<KeyHash, Crowd>) {

@@ -15,12 +15,15 @@ use tokio::time::Instant;
 
 use crate::domain::ids::{AccountId, KeyHash};
 use crate::domain::money::Nanos;
-use crate::domain::principal::Principal;
+use crate::domain::principal::{LimitReset, Principal};
 use crate::store::{Keep, Settlement};
 
 const SHARDS: usize = 32;
 /// A lease covers the spending of about this many seconds, so that busy keys seldom ask.
 const SECONDS_AHEAD: i64 = 10;
+
+/// A key's cap on spending, as its callers know it.
+type Cap = Option<(Nanos, LimitReset)>;
 
 /// Every lease of this replica. Asking for one takes a shared lock of one shard.
 pub(super) struct Leases {
@@ -47,6 +50,9 @@ struct State {
     settling: i128,
     /// Taken back by others: nothing is lent from it any more.
     void: bool,
+    /// The cap of the latest caller, and whether what is free was borrowed under another.
+    cap: Cap,
+    stale: bool,
     /// A refill is on its way.
     asked: bool,
     /// The row in the database may hold more than the sum here.
@@ -103,6 +109,7 @@ impl Leases {
             Arc::new(Lease::new(
                 who.key,
                 who.account.clone(),
+                who.limit,
                 self.replica(),
                 self.least,
             ))
@@ -180,12 +187,14 @@ impl Leases {
 }
 
 impl Lease {
-    fn new(key: KeyHash, account: AccountId, replica: Arc<str>, least: i64) -> Self {
+    fn new(key: KeyHash, account: AccountId, cap: Cap, replica: Arc<str>, least: i64) -> Self {
         let state = State {
             free: 0,
             held: 0,
             settling: 0,
             void: false,
+            cap,
+            stale: false,
             asked: false,
             adrift: false,
             commits: 0,
@@ -215,12 +224,28 @@ impl Lease {
         &self.replica
     }
 
+    /// Takes credit for one run of a caller with this cap, if there is enough. A cap that has changed binds
+    /// at once: what is free was borrowed under the old one, and has to go back first.
+    pub(super) fn take_under(self: &Arc<Self>, cap: Cap, amount: i64) -> Option<Credit> {
+        {
+            let mut state = self.state.lock();
+            state.stale |= state.cap != cap;
+            state.cap = cap;
+        }
+        self.take(amount)
+    }
+
+    /// Whether what is free has to go back, because the cap has changed.
+    pub(super) fn is_stale(&self) -> bool {
+        self.state.lock().stale
+    }
+
     /// Takes credit for one run, if there is enough.
     pub(super) fn take(self: &Arc<Self>, amount: i64) -> Option<Credit> {
         let mut state = self.state.lock();
         state.used_at = Instant::now();
         state.largest = state.largest.max(amount);
-        if state.void || state.free < i128::from(amount) {
+        if state.void || state.stale || state.free < i128::from(amount) {
             return None;
         }
         state.free -= i128::from(amount);
@@ -309,6 +334,7 @@ impl Lease {
     /// Gives up everything that is free, for others of the same account or at the end.
     pub(super) fn surrender(self: &Arc<Self>) -> Option<Return> {
         let mut state = self.state.lock();
+        state.stale = false;
         (!state.void).then(|| self.keep(&mut state, 0))
     }
 
@@ -460,7 +486,13 @@ mod tests {
 
     impl Mirror {
         fn new() -> Self {
-            let lease = Lease::new(KeyHash::of("key"), "user_a".into(), "replica".into(), 0);
+            let lease = Lease::new(
+                KeyHash::of("key"),
+                "user_a".into(),
+                None,
+                "replica".into(),
+                0,
+            );
             Mirror {
                 lease: Arc::new(lease),
                 row: 0,

@@ -269,7 +269,7 @@ impl Ledger {
         }
         let most = self.inner.hold_cap.map_or(most, |cap| most.min(cap));
         let lease = self.inner.leases.of(who);
-        let credit = match lease.take(most.0) {
+        let credit = match lease.take_under(who.limit, most.0) {
             Some(credit) => credit,
             None => self.inner.bank.borrow(&lease, most.0).await?,
         };

@@ -7,7 +7,7 @@ use turnpike::domain::ids::random_text;
 use turnpike::domain::money::Nanos;
 use turnpike::domain::principal::LimitReset;
 use turnpike::ledger::{HoldError, Ledger, LedgerSettings, SettleError};
-use turnpike::store::Store;
+use turnpike::store::{KeyChange, Store};
 
 use crate::support::db::{TestDb, on_both_engines};
 use crate::support::money::{account, key, run};
@@ -142,6 +142,26 @@ on_both_engines! {
         .await
         .unwrap();
         one.close().await;
+    }
+
+    async fn a_changed_limit_binds_at_once(db: TestDb) {
+        let store = db.open().await;
+        let account = account(&store, 10_000).await;
+        let mut who = key(&store, &account, Some((500, LimitReset::Never))).await;
+        let mut settings = LedgerSettings::in_directory(db.folder.path().join(random_text(8)));
+        settings.lease = Nanos(10_000);
+        let ledger = Ledger::start(store.clone(), settings, &TaskTracker::new()).await.unwrap();
+        let hold = ledger.hold(&who, Nanos(10)).await.unwrap();
+        ledger.settle(hold, run(&who, 10)).await.unwrap();
+        for (limit, fits, exceeds) in [(60, 50, 51), (10, 0, 1), (1_000, 990, 991), (200, 190, 191)] {
+            let change = KeyChange { limit: Some(Some(Nanos(limit))), ..KeyChange::default() };
+            store.change_key(&account, &who.key, &change, 1).await.unwrap();
+            who = store.known_key(&who.key).await.unwrap().unwrap().principal;
+            assert!(matches!(ledger.hold(&who, Nanos(exceeds)).await, Err(HoldError::KeyLimit { .. })), "{exceeds} of {limit}");
+            assert!(ledger.hold(&who, Nanos(fits)).await.is_ok(), "{fits} of {limit}");
+        }
+        ledger.close().await;
+        assert!(store.verify().await.unwrap().holds());
     }
 
     async fn one_bad_run_does_not_keep_the_others(db: TestDb) {

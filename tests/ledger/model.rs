@@ -58,7 +58,7 @@ struct Model {
     account: AccountId,
     keys: [KeyModel; 2],
     granted: i64,
-    /// The most there ever was: what was lent stays lent when a grant is taken back or a limit lowered.
+    /// The most there ever was: what was lent stays lent when a grant is taken back.
     most_granted: i64,
     holds: Vec<(usize, Hold)>,
 }
@@ -66,7 +66,6 @@ struct Model {
 struct KeyModel {
     who: Principal,
     limit: Option<i64>,
-    most: Option<i64>,
     used: i64,
 }
 
@@ -78,7 +77,6 @@ impl Model {
         let key = async || KeyModel {
             who: key(store, &account, None).await,
             limit: None,
-            most: None,
             used: 0,
         };
         let keys = [key().await, key().await];
@@ -140,10 +138,10 @@ impl Model {
                     self.used() + self.held(|_| true) <= self.most_granted,
                     "{amount} of {room}"
                 );
-                let KeyModel { most, used, .. } = &self.keys[key];
+                let KeyModel { limit, used, .. } = &self.keys[key];
                 let held = self.held(|of| of == key);
                 prop_assert!(
-                    most.is_none_or(|most| used + held <= most),
+                    limit.is_none_or(|limit| used + held <= limit),
                     "{amount} of {room}"
                 );
             }
@@ -172,7 +170,8 @@ impl Model {
 
     async fn limit(&mut self, key: usize, limit: Option<i64>, store: &Store) {
         let key = &mut self.keys[key];
-        (key.limit, key.most) = (limit, limit.and_then(|limit| Some(limit.max(key.most?))));
+        key.limit = limit;
+        key.who.limit = limit.map(|limit| (Nanos(limit), LimitReset::Never));
         let change = KeyChange {
             limit: Some(limit.map(Nanos)),
             limit_reset: Some(LimitReset::Never),
