@@ -252,10 +252,12 @@ async fn settle_postgres(
         if usize::try_from(locked) != Ok(accounts.len()) {
             // What is not there cannot be locked in its turn, and made later it would be locked out of turn.
             tx.rollback().await?;
+            tx = pool.begin().await?;
             sqlx::query(OPEN_POSTGRES)
                 .bind(&accounts)
-                .execute(pool)
+                .execute(&mut *tx)
                 .await?;
+            tx.commit().await?;
             tx = pool.begin().await?;
             sqlx::query(LOCK_POSTGRES)
                 .bind(&accounts)

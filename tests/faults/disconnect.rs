@@ -119,23 +119,22 @@ async fn leave_after(server: &Server, chunks: usize) -> Nanos {
 async fn leave_within(server: &Server, chunks: usize, bytes: usize) -> Nanos {
     let body = ask(chunks, true).to_string();
     let address = server.base.strip_prefix("http://").unwrap();
-    let head = format!(
-        "POST /api/v1/chat/completions HTTP/1.1\r\nhost: {address}\r\nauthorization: Bearer {}\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n",
+    let request = format!(
+        "POST /api/v1/chat/completions HTTP/1.1\r\nhost: {address}\r\nauthorization: Bearer {}\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n{body}",
         server.key_text,
         body.len()
     );
     let mut socket = TcpStream::connect(address).await.unwrap();
-    socket.write_all(head.as_bytes()).await.unwrap();
-    socket.write_all(body.as_bytes()).await.unwrap();
+    socket.write_all(request.as_bytes()).await.unwrap();
 
     let (mut seen, mut events) = (Vec::new(), 0);
-    // Byte by byte, so that none is read that the caller is not to see.
     while events < chunks {
-        seen.push(socket.read_u8().await.unwrap());
-        events += usize::from(seen.ends_with(b"data: "));
+        // Byte by byte in the end, so that nothing is read that the caller is not to see.
+        let most = if events + 2 < chunks { 64 } else { 1 };
+        events += read(&mut socket, most, &mut seen).await;
     }
     for _ in 0..bytes {
-        seen.push(socket.read_u8().await.unwrap());
+        read(&mut socket, 1, &mut seen).await;
     }
     drop(socket);
     let text = String::from_utf8(seen).unwrap();
@@ -146,9 +145,21 @@ async fn leave_within(server: &Server, chunks: usize, bytes: usize) -> Nanos {
     charged(server, id.trim(), chunks).await
 }
 
+/// Reads some bytes more, and answers how many events begin with them.
+async fn read(socket: &mut TcpStream, most: usize, seen: &mut Vec<u8>) -> usize {
+    const DATA: &[u8] = b"data: ";
+    let known = seen.len().saturating_sub(DATA.len() - 1);
+    let mut piece = [0; 64];
+    let count = socket.read(&mut piece[..most]).await.unwrap();
+    seen.extend_from_slice(&piece[..count]);
+    assert!(count > 0, "{}", String::from_utf8_lossy(seen));
+    let begun = seen[known..].windows(DATA.len());
+    begun.filter(|window| *window == DATA).count()
+}
+
 /// The sum of all, many at a time.
 async fn sum(charges: impl Iterator<Item = impl Future<Output = Nanos>>) -> Nanos {
-    let charges = stream::iter(charges).buffer_unordered(32);
+    let charges = stream::iter(charges).buffer_unordered(16);
     charges
         .fold(Nanos::ZERO, async |sum, charge| sum.saturating_add(charge))
         .await

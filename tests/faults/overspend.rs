@@ -7,6 +7,8 @@ use std::time::Duration;
 
 use http::StatusCode;
 use serde_json::json;
+use tokio::task::JoinHandle;
+use tokio::time::{sleep, timeout};
 use turnpike::auth::ApiKey;
 use turnpike::domain::ids::{AccountId, random_text};
 use turnpike::domain::money::Nanos;
@@ -140,7 +142,7 @@ impl Shop {
     async fn rush_with_a_death(&mut self, key: &str) -> Spent {
         let calls = self.calls(key);
         while self.used(key).await < Nanos(CAP.0 / 4) {
-            tokio::time::sleep(Duration::from_millis(2)).await;
+            sleep(Duration::from_millis(2)).await;
         }
         self.processes[0].kill();
         let spent = gather(calls).await;
@@ -152,7 +154,7 @@ impl Shop {
         spent
     }
 
-    fn calls(&self, key: &str) -> Vec<tokio::task::JoinHandle<Option<StatusCode>>> {
+    fn calls(&self, key: &str) -> Vec<JoinHandle<Option<StatusCode>>> {
         let https = self
             .processes
             .iter()
@@ -173,10 +175,10 @@ impl Shop {
     async fn has_charged(&self, key: &str, paid: Nanos) {
         let all_there = async {
             while self.used(key).await < paid {
-                tokio::time::sleep(Duration::from_millis(20)).await;
+                sleep(Duration::from_millis(20)).await;
             }
         };
-        let in_time = tokio::time::timeout(Duration::from_secs(20), all_there).await;
+        let in_time = timeout(Duration::from_secs(20), all_there).await;
         assert!(in_time.is_ok(), "what was seen complete is charged");
         assert_eq!(self.used(key).await, paid);
     }
@@ -208,10 +210,10 @@ impl Shop {
                 if lent.wallet_room == lent.balance && lent.key_room.map(|(room, _)| room) == left {
                     return;
                 }
-                tokio::time::sleep(Duration::from_millis(50)).await;
+                sleep(Duration::from_millis(50)).await;
             }
         };
-        let in_time = tokio::time::timeout(Duration::from_secs(30), nothing_is_lent).await;
+        let in_time = timeout(Duration::from_secs(30), nothing_is_lent).await;
         assert!(in_time.is_ok(), "replicas keep what they do not use");
         self.store.resign(&probe).await.unwrap();
     }
@@ -245,7 +247,7 @@ fn honest(seen: &Seen) -> Script {
     script
 }
 
-async fn gather(calls: Vec<tokio::task::JoinHandle<Option<StatusCode>>>) -> Spent {
+async fn gather(calls: Vec<JoinHandle<Option<StatusCode>>>) -> Spent {
     let mut spent = Spent::default();
     for call in calls {
         match call.await.unwrap() {
@@ -257,8 +259,18 @@ async fn gather(calls: Vec<tokio::task::JoinHandle<Option<StatusCode>>>) -> Spen
     spent
 }
 
-/// How one request ended; `None` when its answer was not seen to its end.
+/// How one request ended, tried again for as long as the server is too busy to say; `None` when its answer
+/// was not seen to its end.
 async fn call(http: &Http, stream: bool) -> Option<StatusCode> {
+    loop {
+        match try_call(http, stream).await {
+            Some(StatusCode::SERVICE_UNAVAILABLE) => sleep(Duration::from_millis(200)).await,
+            ended => return ended,
+        }
+    }
+}
+
+async fn try_call(http: &Http, stream: bool) -> Option<StatusCode> {
     let body = json!({"model": "acme/orca", "max_tokens": TOKENS, "stream": stream, "messages": [{"role": "user", "content": "?"}]});
     let answer = http.try_stream("/api/v1/chat/completions", &body).await?;
     let status = answer.status;
