@@ -2,9 +2,24 @@
 //!
 //! One program, so that its dependencies are built once; a part is a module with a group of its own.
 
+#![expect(
+    clippy::expect_used,
+    reason = "a benchmark that cannot run has nothing to say"
+)]
+
 use criterion::{criterion_group, criterion_main};
 
 mod frames;
+mod settle;
+#[allow(
+    dead_code,
+    unused_imports,
+    unused_macros,
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "the tests use the rest"
+)]
+mod support;
 
-criterion_group!(parts, frames::frames);
+criterion_group!(parts, frames::frames, settle::settle);
 criterion_main!(parts);
