@@ -156,7 +156,7 @@ impl Gateway {
             Ok(Ok(outcome)) => {
                 run.answered_by(outcome.candidate, outcome.attempts);
                 match outcome.answer {
-                    Answer::Whole(reply) => self.whole(run, client, hold, meter, reply).await?,
+                    Answer::Whole(reply) => self.whole(run, client, hold, meter, *reply).await?,
                     Answer::Stream(stream) => self.stream(run, client, hold, meter, *stream).await,
                 }
             }

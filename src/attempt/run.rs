@@ -6,8 +6,9 @@
 use http::header::{CONTENT_TYPE, RETRY_AFTER};
 use tokio::time::{Instant, timeout_at};
 
+use super::batch;
 use super::failure::{Failure, Next};
-use crate::domain::call::Call;
+use crate::domain::call::{Call, Form};
 use crate::domain::event::{Event, Reply};
 use crate::domain::generation::Attempt;
 use crate::rank::Candidate;
@@ -28,7 +29,7 @@ pub struct Outcome {
 /// A good answer.
 pub enum Answer {
     /// A complete one.
-    Whole(Reply),
+    Whole(Box<Reply>),
     /// One that has begun: its first event commits.
     Stream(Box<EventStream>),
 }
@@ -103,6 +104,12 @@ async fn attempt(
     } else {
         deadline
     };
+    if call.form == Form::Embeddings {
+        return batch::embed(transport, wire, call, endpoint, deadline)
+            .await
+            .map(|reply| Answer::Whole(Box::new(reply)))
+            .map_err(|rejected| rejected.noted(retry_after));
+    }
     let encoded = wire.encode(call, &endpoint.target)?;
     let response = timeout_at(first, transport.send(endpoint, encoded))
         .await
@@ -129,7 +136,7 @@ async fn attempt(
     match reply {
         reply if reply.is_empty() => Err(Failure::Unusable("the answer is empty".into())),
         reply if call.stream => Ok(Answer::Stream(Box::new(EventStream::of(reply)))),
-        reply => Ok(Answer::Whole(reply)),
+        reply => Ok(Answer::Whole(Box::new(reply))),
     }
 }
 
@@ -150,7 +157,7 @@ async fn commit(mut stream: EventStream) -> Result<Answer, Failure> {
     }
 }
 
-async fn fault(wire: &dyn Wire, response: Response, deadline: Instant) -> Failure {
+pub(super) async fn fault(wire: &dyn Wire, response: Response, deadline: Instant) -> Failure {
     let (status, headers) = (response.status.as_u16(), response.headers);
     match timeout_at(deadline, response.body.collect()).await {
         Ok(Ok(body)) => Failure::Fault(wire.fault(status, &headers, &body)),
@@ -167,7 +174,7 @@ fn is_json(response: &Response) -> bool {
         .is_some_and(|value| value.as_bytes().starts_with(b"application/json"))
 }
 
-fn note_retry_after(response: &Response, smallest: &mut Option<u64>) {
+pub(super) fn note_retry_after(response: &Response, smallest: &mut Option<u64>) {
     let seconds = response
         .headers
         .get(RETRY_AFTER)

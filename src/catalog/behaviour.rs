@@ -24,6 +24,9 @@ pub(super) struct Behaviour {
     pub(super) think_tags: Option<bool>,
     pub(super) cache_control: Option<bool>,
     pub(super) text_completions: Option<bool>,
+    pub(super) max_inputs: Option<usize>,
+    pub(super) input_type: Option<bool>,
+    pub(super) byte_vectors: Option<bool>,
     pub(super) cancels: Option<bool>,
     /// Rules for some of its models, each over the ones before.
     pub(super) models: Vec<ModelRule>,
@@ -72,6 +75,7 @@ impl Behaviour {
             text_completions: Some(true),
             reasoning_history: Some(ReasoningHistory::Kept),
             cache_control: Some(true),
+            input_type: Some(true),
             cancels: Some(true),
             ..Behaviour::default()
         }
@@ -105,6 +109,9 @@ impl Behaviour {
             think_tags: fields.take("think_tags"),
             cache_control: fields.take("cache_control"),
             text_completions: fields.take("text_completions"),
+            max_inputs: fields.map("max_inputs", at_least_one),
+            input_type: fields.take("input_type"),
+            byte_vectors: fields.take("byte_vectors"),
             cancels: fields.take("cancels"),
             models: Vec::new(),
         }
@@ -133,6 +140,9 @@ impl Behaviour {
             think_tags: over.think_tags.or(self.think_tags),
             cache_control: over.cache_control.or(self.cache_control),
             text_completions: over.text_completions.or(self.text_completions),
+            max_inputs: over.max_inputs.or(self.max_inputs),
+            input_type: over.input_type.or(self.input_type),
+            byte_vectors: over.byte_vectors.or(self.byte_vectors),
             cancels: over.cancels.or(self.cancels),
             models: [&self.models[..], &over.models[..]].concat(),
         }
@@ -171,6 +181,9 @@ impl Behaviour {
             reasoning_apart: self.reasoning_apart.unwrap_or(openai.reasoning_apart),
             think_tags: self.think_tags.unwrap_or(openai.think_tags),
             cache_control: self.cache_control.unwrap_or(openai.cache_control),
+            max_inputs: self.max_inputs,
+            input_type: self.input_type.unwrap_or(openai.input_type),
+            byte_vectors: self.byte_vectors.unwrap_or(openai.byte_vectors),
         }
     }
 }
@@ -183,6 +196,13 @@ fn max_tokens_name(word: String) -> Result<MaxTokensName, String> {
             "`{other}` is neither name{}",
             hint(other, ["max_tokens", "max_completion_tokens"])
         )),
+    }
+}
+
+fn at_least_one(count: usize) -> Result<usize, String> {
+    match count {
+        0 => Err("must be at least 1".to_owned()),
+        count => Ok(count),
     }
 }
 

@@ -2,7 +2,7 @@
 
 use super::json::{JsonObject, Raw};
 
-/// A request for a chat or text completion. The messages stay raw bytes inside `body`.
+/// A request for a completion or for embeddings. What it is about stays raw bytes inside `body`.
 #[derive(Clone, Debug)]
 pub struct Call {
     /// What the body holds and the answer must look like.
@@ -34,6 +34,8 @@ pub enum Form {
     Chat,
     /// `prompt` in, text out (contract 9).
     Text,
+    /// `input` in, a vector for each of its parts out (contract 12).
+    Embeddings,
 }
 
 /// What a request says of its application and end user (contract 1.4, 2.1). Recorded, not trusted.

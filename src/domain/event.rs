@@ -9,8 +9,11 @@ use super::usage::Tokens;
 /// A complete answer.
 #[derive(Clone, Debug, Default)]
 pub struct Reply {
-    /// The choices, in order of index.
+    /// The choices, in order of index; none where vectors were asked for.
     pub choices: Vec<Choice>,
+    /// The embeddings, in the order of what was embedded and in the encoding that was asked for: JSON arrays of
+    /// numbers, or texts with 32-bit floats, little-endian, in base64. None for a completion.
+    pub vectors: Vec<Raw>,
     /// What the provider says was used; `None` when it is silent.
     pub usage: Option<Tokens>,
     /// Facts about the answer as a whole.
@@ -165,8 +168,7 @@ impl Event {
 impl Reply {
     /// Whether the answer has anything to say (contract 6.8: an empty answer fails over).
     pub fn is_empty(&self) -> bool {
-        self.choices
-            .iter()
-            .all(|choice| choice.message.is_empty() && choice.finish.is_none())
+        let says_nothing = |choice: &Choice| choice.message.is_empty() && choice.finish.is_none();
+        self.vectors.is_empty() && self.choices.iter().all(says_nothing)
     }
 }

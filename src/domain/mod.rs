@@ -6,6 +6,7 @@ pub mod call;
 pub mod event;
 pub mod generation;
 pub mod ids;
+pub mod input;
 pub mod json;
 pub mod money;
 pub mod principal;

@@ -392,6 +392,18 @@ fn unaffordable(error: HoldError, ceiling: &Ceiling) -> ApiError {
             "Insufficient credits. Add more at",
         )
         .see("/credits"),
+        HoldError::Unaffordable { available, .. } if ceiling.output_tokens == 0 => {
+            let (wanted, affordable) =
+                (ceiling.prompt_tokens, ceiling.affordable_prompt(available));
+            ApiError::new(
+                StatusCode::PAYMENT_REQUIRED,
+                format!(
+                    "Prompt tokens limit exceeded: {wanted} > {affordable}. To increase, add credits at"
+                ),
+            )
+            .see("/credits")
+            .with("provider_name", Value::Null)
+        }
         HoldError::Unaffordable { available, .. } => {
             let (wanted, affordable) =
                 (ceiling.output_tokens, ceiling.affordable_tokens(available));

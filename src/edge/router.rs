@@ -11,7 +11,7 @@ use super::error::{self, ApiError};
 use super::layers;
 use super::manage::{activity, credits, generation, key, keys, models, providers};
 use super::routes::{Route, Routes};
-use super::skins::{chat, completions};
+use super::skins::{chat, completions, embeddings};
 use crate::app::App;
 use crate::console::refusal::Refusal;
 use crate::console::{self, assets, visit};
@@ -54,6 +54,7 @@ fn api() -> Routes<App> {
     Routes::default()
         .post("/chat/completions", chat::chat)
         .post("/completions", completions::completions)
+        .post("/embeddings", embeddings::embeddings)
         .get("/models", models::list)
         .get("/models/count", models::count)
         .get("/models/user", models::list_for_user)

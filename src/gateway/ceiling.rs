@@ -17,6 +17,8 @@ pub struct Ceiling {
     pub most: Nanos,
     /// The part of `most` that is owed before the first output token.
     pub before_output: Nanos,
+    /// Prompt tokens that `most` pays for.
+    pub prompt_tokens: u64,
     /// Output tokens that `most` pays for.
     pub output_tokens: u64,
 }
@@ -31,6 +33,7 @@ impl Ceiling {
             .unwrap_or(Ceiling {
                 most: Nanos::ZERO,
                 before_output: Nanos::ZERO,
+                prompt_tokens: 0,
                 output_tokens: 0,
             })
     }
@@ -49,8 +52,19 @@ impl Ceiling {
         Ceiling {
             most: price::most(&endpoint.pricing, &whole, at_ms, terms),
             before_output: price::most(&endpoint.pricing, &demand, at_ms, terms),
+            prompt_tokens: plan.prompt_tokens,
             output_tokens,
         }
+    }
+
+    /// How many prompt tokens `available` would pay for, where nothing is generated.
+    pub fn affordable_prompt(&self, available: Nanos) -> u64 {
+        let (most, left) = (i128::from(self.most.0), i128::from(available.0.max(0)));
+        if most <= 0 {
+            return self.prompt_tokens;
+        }
+        let tokens = left * i128::from(self.prompt_tokens) / most;
+        u64::try_from(tokens).map_or(0, |tokens| tokens.min(self.prompt_tokens))
     }
 
     /// How many output tokens `available` would pay for: the second number of contract 5.5's

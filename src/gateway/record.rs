@@ -7,7 +7,7 @@ use tokio::time::Instant;
 use super::Refusal;
 use crate::catalog::snapshot::Snapshot;
 use crate::clock::now_ms;
-use crate::domain::call::Call;
+use crate::domain::call::{Call, Form};
 use crate::domain::event::FinishReason;
 use crate::domain::generation::{Attempt, Charge, Generation, Served};
 use crate::domain::ids::GenerationId;
@@ -133,7 +133,7 @@ impl Run {
                 ..price::charge(
                     &candidate.endpoint.pricing,
                     Some(&usage),
-                    self.finish(meter),
+                    self.success(meter),
                     self.created_at,
                     &self.planned.terms,
                 )
@@ -202,8 +202,12 @@ impl Run {
         );
     }
 
-    fn finish(&self, meter: &Meter) -> Option<FinishReason> {
-        meter.finish().map(|finish| finish.reason)
+    /// How the run ended, as the insurance judges it: vectors have no finish reason, and that they came is success.
+    fn success(&self, meter: &Meter) -> Option<FinishReason> {
+        match self.call.form {
+            Form::Embeddings => Some(FinishReason::Stop),
+            Form::Chat | Form::Text => meter.finish().map(|finish| finish.reason),
+        }
     }
 
     fn served(&self, meter: &Meter) -> Option<Served> {
@@ -231,7 +235,11 @@ impl Run {
             key: self.who.key,
             served: None,
             requested_model: self.requested.clone(),
-            api_type: "completions".to_owned(),
+            api_type: match self.call.form {
+                Form::Chat | Form::Text => "completions",
+                Form::Embeddings => "embeddings",
+            }
+            .to_owned(),
             streamed: self.call.stream,
             cancelled: self.cancelled,
             finish_reason: None,

@@ -4,6 +4,7 @@ use tokio::task::spawn_blocking;
 
 use super::ceiling::longest_answer;
 use super::record::Run;
+use crate::domain::call::Form;
 use crate::domain::usage::{Tokens, Usage, UsageSource};
 use crate::plan::estimate::{media_tokens, text_of};
 use crate::stream::count;
@@ -75,7 +76,11 @@ fn seen(run: &Run, meter: &Meter) -> Seen {
     Seen {
         prompt_bytes: planned.prompt.text_bytes,
         prompt_is_open: planned.shows_media || endpoint.pricing.base.web_search.is_some(),
-        longest_prompt: endpoint.context_length.or(endpoint.max_prompt_tokens),
+        longest_prompt: match run.call.form {
+            // Inputs to embed stand each on its own in the context.
+            Form::Embeddings => None,
+            Form::Chat | Form::Text => endpoint.context_length.or(endpoint.max_prompt_tokens),
+        },
         answer_bytes: meter.answer_bytes(),
         answer_is_open: planned.wants_media || candidate.model.reasoning.is_some(),
         longest_answer: longest_answer(endpoint, run.call.max_tokens, run.call.choices),

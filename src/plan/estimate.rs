@@ -1,8 +1,9 @@
 //! About how many tokens a prompt has, from its bytes and without a tokenizer: the hot path's guess,
 //! good enough to size a hold and to rule out endpoints that are far too small.
 
-use crate::domain::call::Call;
-use crate::domain::json::end_of_string;
+use crate::domain::call::{Call, Form};
+use crate::domain::input;
+use crate::domain::json::{Raw, end_of_string};
 
 /// Bytes of text that make one token. English prose has about four; the guess errs on the high
 /// side for it, since JSON's own punctuation is counted too.
@@ -22,7 +23,7 @@ pub fn tokens_of_text(bytes: u64) -> u64 {
     bytes.div_ceil(BYTES_PER_TOKEN)
 }
 
-/// How large a prompt is: its messages or prompt, and its tools.
+/// How large a prompt is: its messages, prompt or input, and its tools.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Prompt {
     /// Bytes of text, JSON's own punctuation included.
@@ -39,9 +40,30 @@ impl Prompt {
         Prompt { text_bytes, media }
     }
 
+    /// Measures one value of a request.
+    fn of_value(value: &Raw) -> Self {
+        let mut text_bytes = 0;
+        let media = pieces_of_json(value.as_bytes(), &mut |text| {
+            text_bytes += text.len() as u64
+        });
+        Prompt { text_bytes, media }
+    }
+
     /// About how many tokens that is.
     pub fn tokens(&self) -> u64 {
         tokens_of_text(self.text_bytes) + media_tokens(self.media)
+    }
+}
+
+/// About how many of a prompt's tokens must fit a model's context together: inputs to embed stand each on its own.
+pub fn context_tokens(call: &Call, prompt: &Prompt) -> u64 {
+    match (call.form, call.body.given("input")) {
+        (Form::Embeddings, Some(input)) => {
+            let parts = input::parts(input);
+            let tokens = parts.iter().map(|part| Prompt::of_value(part).tokens());
+            tokens.max().unwrap_or(0)
+        }
+        _ => prompt.tokens(),
     }
 }
 
@@ -59,7 +81,7 @@ pub fn media_tokens(media: u64) -> u64 {
 
 /// Passes on every piece of text and counts the media between them.
 fn pieces(call: &Call, mut text: impl FnMut(&[u8])) -> u64 {
-    ["messages", "prompt", "tools"]
+    ["messages", "prompt", "input", "tools"]
         .iter()
         .filter_map(|name| call.body.given(name))
         .map(|value| pieces_of_json(value.as_bytes(), &mut text))

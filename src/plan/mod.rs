@@ -46,6 +46,8 @@ pub struct Plan {
     pub conversation: Option<Conversation>,
     /// About how many tokens the prompt has.
     pub prompt_tokens: u64,
+    /// About how many of them must fit the context together.
+    pub context_tokens: u64,
     /// How large the prompt is.
     pub prompt: Prompt,
     /// The caller's cap on output tokens.
@@ -95,7 +97,7 @@ pub enum PlanError {
     #[error("No endpoints found for {0}.")]
     NoVariant(String),
     /// A model that this kind of call cannot use.
-    #[error("{model} is not a {wanted} model")]
+    #[error("{model} is not {wanted} model")]
     WrongKind {
         /// The model's id.
         model: String,
@@ -171,7 +173,7 @@ pub fn plan(
     let requested = *slugs.first().ok_or(PlanError::NoModel)?;
     let mut entries: Vec<Entry> = Vec::with_capacity(slugs.len());
     for slug in &slugs {
-        let entry = resolve(slug, catalog)?;
+        let entry = resolve(slug, call.form, catalog)?;
         if !entries.iter().any(|known| known.model.id == entry.model.id) {
             entries.push(entry);
         }
@@ -192,13 +194,14 @@ pub fn plan(
         entries,
         preferences,
         prompt_tokens: prompt.tokens(),
+        context_tokens: estimate::context_tokens(call, &prompt),
         prompt,
         max_tokens: call.max_tokens,
         choices: call.choices,
     })
 }
 
-fn resolve(slug: &str, catalog: &Snapshot) -> Result<Entry, PlanError> {
+fn resolve(slug: &str, form: Form, catalog: &Snapshot) -> Result<Entry, PlanError> {
     if slug.contains('@') {
         return Err(PlanError::Preset(slug.to_owned()));
     }
@@ -209,10 +212,14 @@ fn resolve(slug: &str, catalog: &Snapshot) -> Result<Entry, PlanError> {
     let model = catalog
         .model(parsed.model)
         .ok_or_else(|| PlanError::UnknownModel(slug.to_owned()))?;
-    if model.kind != ModelKind::Chat {
+    let (kind, wanted) = match form {
+        Form::Chat | Form::Text => (ModelKind::Chat, "a chat"),
+        Form::Embeddings => (ModelKind::Embedding, "an embedding"),
+    };
+    if model.kind != kind {
         return Err(PlanError::WrongKind {
             model: model.id.to_string(),
-            wanted: "chat",
+            wanted,
         });
     }
     if parsed.variants.contains(&Variant::Online) {

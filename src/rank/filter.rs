@@ -197,7 +197,7 @@ fn may_keep(policy: DataPolicy) -> bool {
 /// The estimate is coarse, so only a prompt of twice the context is refused here; the provider
 /// judges the rest.
 fn fits_context(plan: &Plan, endpoint: &Endpoint) -> bool {
-    let prompt_fits = |limit: u64| plan.prompt_tokens / 2 <= limit;
+    let prompt_fits = |limit: u64| plan.context_tokens / 2 <= limit;
     endpoint.context_length.is_none_or(prompt_fits)
         && endpoint.max_prompt_tokens.is_none_or(prompt_fits)
 }

@@ -24,6 +24,7 @@ pub mod quirks;
 pub mod responses;
 mod shape;
 mod usage;
+mod vector;
 
 pub use name::{KeyPlace, WireName};
 

@@ -27,6 +27,12 @@ pub struct Quirks {
     pub cache_control: bool,
     /// Whether reasoning comes inside the text, between `<think>` and `</think>`.
     pub think_tags: bool,
+    /// How many inputs one request for embeddings may have; `None` where no limit is known.
+    pub max_inputs: Option<usize>,
+    /// Whether `input_type` is understood; strict providers answer it with a 400.
+    pub input_type: bool,
+    /// Whether vectors come as signed bytes in base64 rather than as floats (Perplexity).
+    pub byte_vectors: bool,
 }
 
 /// The two names of the cap on output tokens.
@@ -89,6 +95,9 @@ impl Default for Quirks {
             reasoning_history: ReasoningHistory::default(),
             cache_control: false,
             think_tags: false,
+            max_inputs: None,
+            input_type: false,
+            byte_vectors: false,
         }
     }
 }

@@ -7,6 +7,7 @@ mod beyond;
 mod catalogue;
 mod chat;
 mod completions;
+mod embeddings;
 mod held;
 mod recorded;
 mod refusals;
@@ -19,11 +20,12 @@ use serde_json::{Value, json};
 use turnpike::edge::router;
 
 /// The routes of each test, as `METHOD /path` below `/api/v1`. A test that ends has been answered well on each of them.
-const HELD: [&[&str]; 4] = [
+const HELD: [&[&str]; 5] = [
     accounts::ROUTES,
     catalogue::ROUTES,
     chat::ROUTES,
     completions::ROUTES,
+    embeddings::ROUTES,
 ];
 
 #[test]

@@ -7,16 +7,19 @@ use serde_json::{Value, json};
 
 use super::held::Held;
 use crate::support::server::Server;
-use crate::support::upstream::{Script, Seen, Step, Upstream};
+use crate::support::upstream::{Script, Seen, Step, Upstream, shoal_at};
 use crate::wires::recordings::{Recording, recordings};
 
 /// The recording that a request asks for by its number.
 fn replay(recordings: &[Recording], seen: &Seen) -> Script {
-    let content = match &seen.body["messages"] {
-        Value::Null => &seen.body["prompt"],
-        messages => &messages[0]["content"],
-    };
-    let recording = &recordings[content.as_str().unwrap().parse::<usize>().unwrap()];
+    let body = &seen.body;
+    let contents = [
+        &body["messages"][0]["content"],
+        &body["prompt"],
+        &body["input"][0],
+    ];
+    let number = contents.into_iter().find_map(Value::as_str).unwrap();
+    let recording = &recordings[number.parse::<usize>().unwrap()];
     let media_type = if recording.streamed() {
         "text/event-stream"
     } else {
@@ -30,16 +33,19 @@ fn replay(recordings: &[Recording], seen: &Seen) -> Script {
     vec![Step::Write(head.into_bytes()), Step::Write(body)]
 }
 
-async fn check(api: &str, route: &'static str, ask: fn(usize) -> Value) {
+async fn check(api: &str, route: &'static str, ask: fn(&str, &Recording) -> Value) {
     let all = Arc::new(recordings(api));
     let recorded = Arc::clone(&all);
     let upstream = Upstream::start(move |seen| replay(&recorded, seen)).await;
-    let server = Server::alone(&upstream.provider("lab-a", "0.000001", "0.000002")).await;
+    let provider = upstream.provider("lab-a", "0.000001", "0.000002");
+    let shoal = shoal_at(upstream.address, "lab-b", "0.000001", "");
+    let krill = shoal_at(upstream.address, "lab-c", "0.000001", "byte_vectors = true");
+    let krill = krill.replace("acme/shoal", "acme/krill");
+    let server = Server::alone(&format!("{provider}{shoal}{krill}")).await;
     let mut held = Held::default();
     let path = route.replace("POST ", "/api/v1");
     for (number, recording) in all.iter().enumerate() {
-        let mut body = ask(number);
-        body["model"] = "acme/orca".into();
+        let mut body = ask(&number.to_string(), recording);
         body["stream"] = recording.stream.into();
         let answer = server.http.post(&path, &body).await;
         let status = answer.status.as_u16();
@@ -58,17 +64,34 @@ async fn check(api: &str, route: &'static str, ask: fn(usize) -> Value) {
 
 #[tokio::test]
 async fn recorded_chats_keep_the_contract() {
-    let ask =
-        |number: usize| json!({"messages": [{"role": "user", "content": number.to_string()}]});
+    let ask = |number: &str, _: &Recording| json!({"model": "acme/orca", "messages": [{"role": "user", "content": number}]});
     check("openai-chat", "POST /chat/completions", ask).await;
 }
 
 #[tokio::test]
 async fn recorded_completions_keep_the_contract() {
-    check(
-        "openai-completions",
-        "POST /completions",
-        |number| json!({"prompt": number.to_string()}),
-    )
-    .await;
+    let ask = |number: &str, _: &Recording| json!({"model": "acme/orca", "prompt": number});
+    check("openai-completions", "POST /completions", ask).await;
+}
+
+#[tokio::test]
+async fn recorded_embeddings_keep_the_contract() {
+    // As many inputs as there are vectors in the answer.
+    let ask = |number: &str, recording: &Recording| {
+        let vectors = recording.response.body["data"].as_array();
+        let inputs = vectors.map_or(1, Vec::len);
+        let model = match recording.provider.as_str() {
+            "perplexity" => "acme/krill",
+            _ => "acme/shoal",
+        };
+        let encoding = &recording.request.body["encoding_format"];
+        json!({"model": model, "input": vec![number; inputs], "encoding_format": encoding})
+    };
+    for api in [
+        "openai-embeddings",
+        "mistral-embeddings",
+        "voyage-embeddings",
+    ] {
+        check(api, "POST /embeddings", ask).await;
+    }
 }

@@ -179,6 +179,50 @@ pub(crate) fn provider_at(base_url: &str, slug: &str, prompt: &str, completion: 
     )
 }
 
+/// `[[providers]]` for a provider at `address`, serving the embedding model `acme/shoal` at this price, with these
+/// quirks.
+pub(crate) fn shoal_at(address: SocketAddr, slug: &str, prompt: &str, quirks: &str) -> String {
+    format!(
+        r#"
+        [[providers]]
+        slug = "{slug}"
+        name = "{slug} Inc"
+        wire = "openai"
+        base_url = "http://{address}/v1"
+        quirks = {{ {quirks} }}
+
+        [[providers.models]]
+        id = "acme/shoal"
+        type = "embedding"
+        upstream_model = "shoal-at-{slug}"
+        context_length = 8192
+        pricing = {{ prompt = "{prompt}" }}
+        "#
+    )
+}
+
+/// A vector for each input: a text that is a number has that number in it, and every input costs three tokens.
+pub(crate) fn vectors(seen: &Seen) -> Script {
+    let input = &seen.body["input"];
+    let inputs = match input.as_array() {
+        Some(inputs) if !input[0].is_number() => inputs.clone(),
+        _ => vec![input.clone()],
+    };
+    let number = |input: &Value| {
+        input
+            .as_str()
+            .and_then(|text| text.parse().ok())
+            .unwrap_or(0.5)
+    };
+    let vector = |(index, input): (usize, &Value)| json!({"object": "embedding", "index": index, "embedding": [number(input), -2.0]});
+    let data: Vec<Value> = inputs.iter().enumerate().map(vector).collect();
+    let tokens = 3 * inputs.len();
+    json_body(
+        200,
+        &json!({"object": "list", "data": data, "model": "shoal", "usage": {"prompt_tokens": tokens, "total_tokens": tokens}}),
+    )
+}
+
 struct Shared {
     answer: Box<dyn Fn(&Seen) -> Script + Send + Sync>,
     seen: Arc<Mutex<Vec<Seen>>>,

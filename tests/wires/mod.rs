@@ -1,6 +1,7 @@
 //! The wires against what providers really sent.
 
 mod api;
+mod embeddings;
 mod expected;
 mod meaning;
 pub(crate) mod recordings;

@@ -52,8 +52,8 @@ impl OpenAi {
     /// The shapes of a form.
     pub(super) fn new(form: Form) -> Self {
         let shape = match form {
-            Form::Chat => Shape::Chat,
             Form::Text => Shape::Text,
+            _ => Shape::Chat,
         };
         OpenAi {
             chunks: ChunkFrame::new(shape),

@@ -13,7 +13,7 @@ use crate::domain::json::{JsonObject, Raw};
 use crate::edge::error::ApiError;
 
 /// A JSON type, with the range the contract (2.1) allows.
-enum Kind {
+pub(super) enum Kind {
     Number(f64, f64),
     Integer(i64, i64),
     Boolean,
@@ -71,12 +71,7 @@ const FIELDS: &[(&str, Kind)] = &[
 /// Reads a request. `form` is fixed by the route, or told by which of `messages` and `prompt` is there.
 pub(super) fn call(bytes: Bytes, origin: Origin, form: Option<Form>) -> Result<Call, ApiError> {
     let body = JsonObject::parse(bytes)?;
-    for (name, kind) in FIELDS {
-        if let Some(value) = body.given(name) {
-            kind.check(value)
-                .map_err(|expected| wrong(name, &expected))?;
-        }
-    }
+    check_fields(&body, FIELDS)?;
     let form = form.unwrap_or(
         if body.given("messages").is_none() && body.given("prompt").is_some() {
             Form::Text
@@ -85,8 +80,8 @@ pub(super) fn call(bytes: Bytes, origin: Origin, form: Option<Form>) -> Result<C
         },
     );
     match form {
-        Form::Chat => check_messages(&body)?,
         Form::Text => check_prompt(&body)?,
+        _ => check_messages(&body)?,
     }
     let max_tokens = integer(&body, "max_completion_tokens").or(integer(&body, "max_tokens"));
     Ok(Call {
@@ -109,6 +104,17 @@ pub(super) fn call(bytes: Bytes, origin: Origin, form: Option<Form>) -> Result<C
         },
         body,
     })
+}
+
+/// Refuses the first of the fields that has a wrong type.
+pub(super) fn check_fields(body: &JsonObject, fields: &[(&str, Kind)]) -> Result<(), ApiError> {
+    for (name, kind) in fields {
+        if let Some(value) = body.given(name) {
+            kind.check(value)
+                .map_err(|expected| wrong(name, &expected))?;
+        }
+    }
+    Ok(())
 }
 
 impl Kind {
@@ -238,7 +244,7 @@ fn check_prompt(body: &JsonObject) -> Result<(), ApiError> {
     }
 }
 
-fn models(body: &JsonObject) -> Result<Vec<String>, ApiError> {
+pub(super) fn models(body: &JsonObject) -> Result<Vec<String>, ApiError> {
     let Some(models) = body.given("models") else {
         return Ok(Vec::new());
     };
@@ -247,7 +253,7 @@ fn models(body: &JsonObject) -> Result<Vec<String>, ApiError> {
         .map_err(|_| wrong("models", "an array of strings"))
 }
 
-fn text(body: &JsonObject, name: &str) -> Option<String> {
+pub(super) fn text(body: &JsonObject, name: &str) -> Option<String> {
     body.given(name)?.parse().ok()
 }
 
@@ -255,7 +261,7 @@ fn integer(body: &JsonObject, name: &str) -> Option<u64> {
     u64::try_from(whole_number(body.given(name)?)?).ok()
 }
 
-fn wrong(path: &str, expected: &str) -> ApiError {
+pub(super) fn wrong(path: &str, expected: &str) -> ApiError {
     ApiError::new(
         StatusCode::BAD_REQUEST,
         format!("{path}: expected {expected}"),

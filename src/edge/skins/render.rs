@@ -5,6 +5,7 @@ use bytes::Bytes;
 use serde::Serialize;
 
 use crate::domain::event::{Choice, Message, ToolCall};
+use crate::domain::generation::Charge;
 use crate::domain::json::{JsonText, write_string};
 use crate::domain::money::Nanos;
 use crate::edge::error::ApiError;
@@ -346,11 +347,22 @@ struct CompletionDetails {
     image_tokens: u64,
 }
 
+/// `cost_details` of contract 3.3.
 #[derive(Serialize)]
-struct CostDetails {
+pub(super) struct CostDetails {
     upstream_inference_cost: Nanos,
     upstream_inference_prompt_cost: Nanos,
     upstream_inference_completions_cost: Nanos,
+}
+
+impl CostDetails {
+    pub(super) fn of(charge: &Charge) -> Self {
+        CostDetails {
+            upstream_inference_cost: charge.gross,
+            upstream_inference_prompt_cost: charge.prompt_part,
+            upstream_inference_completions_cost: charge.gross.saturating_sub(charge.prompt_part),
+        }
+    }
 }
 
 fn write_usage_object(receipt: &Receipt, out: &mut Vec<u8>) {
@@ -372,11 +384,7 @@ fn write_usage_object(receipt: &Receipt, out: &mut Vec<u8>) {
             audio_tokens: tokens.audio_out,
             image_tokens: tokens.image_out,
         },
-        cost_details: CostDetails {
-            upstream_inference_cost: charge.gross,
-            upstream_inference_prompt_cost: charge.prompt_part,
-            upstream_inference_completions_cost: charge.gross.saturating_sub(charge.prompt_part),
-        },
+        cost_details: CostDetails::of(charge),
     };
     // Plain numbers cannot fail to serialise; a null would still be valid JSON if they did.
     out.extend_from_slice(&serde_json::to_vec(&usage).unwrap_or_else(|_| b"null".to_vec()));

@@ -15,7 +15,7 @@ use crate::domain::principal::Principal;
 use crate::edge::error::{ApiError, Links};
 use crate::edge::sse::{SseBody, StreamSkin};
 use crate::gateway::Gateway;
-use crate::stream::client::{Begun, Whole};
+use crate::stream::client::{Begun, Head, Whole};
 
 /// `X-Generation-Id` (contract 1.5).
 const GENERATION_ID: HeaderName = HeaderName::from_static("x-generation-id");
@@ -67,10 +67,32 @@ pub(super) async fn serve(
             style,
         )),
     };
-    if let Ok(id) = HeaderValue::from_str(serving.head.id.as_str()) {
+    identify(&mut response, &serving.head);
+    response
+}
+
+/// Serves a call that is never streamed, and says the answer with `render`.
+pub(super) async fn serve_whole(
+    gateway: &Gateway,
+    who: Arc<Principal>,
+    call: Call,
+    render: impl FnOnce(&Whole) -> Bytes,
+) -> Response {
+    let account = who.account.clone();
+    let serving = gateway.serve(who, call);
+    let mut response = match serving.begun.await {
+        Ok(Ok(Begun::Whole(whole))) => json(render(&whole)),
+        Ok(Err(refusal)) => ApiError::from(refusal).for_user(&account).into_response(),
+        Ok(Ok(Begun::Stream(..))) | Err(_) => ApiError::internal().into_response(),
+    };
+    identify(&mut response, &serving.head);
+    response
+}
+
+fn identify(response: &mut Response, head: &Head) {
+    if let Ok(id) = HeaderValue::from_str(head.id.as_str()) {
         response.headers_mut().insert(GENERATION_ID, id);
     }
-    response
 }
 
 fn json(body: Bytes) -> Response {

@@ -78,6 +78,7 @@ pub(super) fn read(body: &Bytes, hidden: bool) -> Result<Reply, DecodeError> {
         }],
         usage: counted.tokens(),
         about: answer.about(),
+        ..Reply::default()
     })
 }
 

@@ -175,6 +175,9 @@ pub fn only_text(prompt: &Raw) -> Result<JsonText, EncodeError> {
 fn messages(call: &Call) -> Result<Vec<Message>, EncodeError> {
     match call.form {
         Form::Chat => message::read(call.body.given("messages")),
+        Form::Embeddings => Err(EncodeError::Unsupported(
+            "this endpoint makes no embeddings".to_owned(),
+        )),
         Form::Text => {
             let prompt = call.body.given("prompt").map(only_text).transpose()?;
             let parts = prompt.into_iter().map(Part::text).collect();

@@ -66,6 +66,7 @@ pub(super) fn decode(quirks: &Quirks, body: &Bytes) -> Result<Reply, DecodeError
         choices,
         usage: answer.tokens(quirks),
         about: answer.about(),
+        ..Reply::default()
     })
 }
 

@@ -76,9 +76,9 @@ pub(super) fn encode(call: &Call, target: &Target) -> Result<Encoded, EncodeErro
 }
 
 /// What a call wants, and what its target takes of it.
-struct Wanted<'a> {
-    call: &'a Call,
-    target: &'a Target,
+pub(super) struct Wanted<'a> {
+    pub(super) call: &'a Call,
+    pub(super) target: &'a Target,
 }
 
 impl Wanted<'_> {
@@ -92,7 +92,7 @@ impl Wanted<'_> {
     }
 
     /// Whether a field goes upstream as it came. `null` says nothing that its absence does not.
-    fn passes(&self, name: &str) -> bool {
+    pub(super) fn passes(&self, name: &str) -> bool {
         let lost = self.call.form != self.form() && TEXT_ONLY.contains(&name);
         let rewritten = REWRITTEN.contains(&name)
             || self
@@ -114,14 +114,14 @@ impl Wanted<'_> {
     }
 
     /// The value of a field that the call gives and the target takes.
-    fn given(&self, name: &str) -> Option<&Raw> {
+    pub(super) fn given(&self, name: &str) -> Option<&Raw> {
         self.call.body.given(name).filter(|_| self.takes(name))
     }
 
     fn prompt(&self, body: &mut ObjectWriter) -> Result<(), EncodeError> {
         match (self.call.form, self.form()) {
             (Form::Text, Form::Text) => copy(body, "prompt", self.call.body.given("prompt")),
-            (Form::Text, Form::Chat) => {
+            (Form::Text, _) => {
                 let prompt = self
                     .call
                     .body
@@ -137,7 +137,7 @@ impl Wanted<'_> {
                 );
                 body.raw("messages", &[b"[", &*message.finish(), b"]"].concat());
             }
-            (Form::Chat, _) => {
+            (Form::Chat | Form::Embeddings, _) => {
                 if let Some(given) = self.call.body.given("messages") {
                     let rewritten =
                         messages::rewritten(given, &MessageRules::of(&self.target.quirks));
@@ -207,7 +207,7 @@ impl Wanted<'_> {
         }
     }
 
-    fn renamed(&self, body: &mut ObjectWriter) {
+    pub(super) fn renamed(&self, body: &mut ObjectWriter) {
         for (ours, theirs) in &self.target.quirks.renames {
             copy(
                 body,
@@ -219,7 +219,7 @@ impl Wanted<'_> {
     }
 
     /// Who asks, and what is kept of it.
-    fn identity(&self, body: &mut ObjectWriter) {
+    pub(super) fn identity(&self, body: &mut ObjectWriter) {
         if let Some(user) = self.given("user") {
             body.text("user", &chat::hashed(user));
         }

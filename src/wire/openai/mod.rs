@@ -1,4 +1,4 @@
-//! OpenAI's chat completions and completions, which most providers speak, each with an accent.
+//! OpenAI's chat completions, completions and embeddings, which most providers speak, each with an accent.
 //!
 //! The request body is spliced, not rebuilt: what the gateway does not know reaches the provider. The answer is read
 //! leniently: whatever spelling a provider uses for reasoning, tool calls, usage and errors comes out the same.
@@ -8,12 +8,13 @@ use bytes::Bytes;
 use super::chat::reasoning as wish;
 use super::{DecodeError, EncodeError, Encoded, StreamDecoder, Wire};
 use crate::catalog::snapshot::Target;
-use crate::domain::call::Call;
+use crate::domain::call::{Call, Form};
 use crate::domain::event::Reply;
 
 mod calls;
 mod citations;
 mod decode;
+mod embeddings;
 mod encode;
 mod logprobs;
 mod messages;
@@ -31,10 +32,16 @@ pub struct OpenAi;
 
 impl Wire for OpenAi {
     fn encode(&self, call: &Call, target: &Target) -> Result<Encoded, EncodeError> {
-        encode::encode(call, target)
+        match call.form {
+            Form::Embeddings => embeddings::encode(call, target),
+            Form::Chat | Form::Text => encode::encode(call, target),
+        }
     }
 
     fn decode(&self, call: &Call, target: &Target, body: &Bytes) -> Result<Reply, DecodeError> {
+        if call.form == Form::Embeddings {
+            return embeddings::decode(call, &target.quirks, body);
+        }
         let mut reply = decode::decode(&target.quirks, body)?;
         if wish::is_hidden(call) {
             reply

@@ -95,6 +95,7 @@ pub(super) fn read(body: &Bytes, hidden: bool) -> Result<Reply, DecodeError> {
         }],
         usage: answer.tokens(searches),
         about: answer.about(),
+        ..Reply::default()
     })
 }
 
