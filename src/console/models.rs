@@ -78,7 +78,7 @@ impl Wanted {
     fn parameters(&self) -> Vec<(String, String)> {
         let understands = [(&self.tools, "tools"), (&self.reasoning, "reasoning")]
             .into_iter()
-            .filter(|(box_, _)| !box_.is_empty())
+            .filter(|(ticked, _)| !ticked.is_empty())
             .map(|(_, name)| name)
             .collect::<Vec<_>>()
             .join(",");

@@ -37,9 +37,8 @@ use key::NoKey;
 const TOKEN: &str = "x-form-token";
 
 /// Which model to begin with.
-#[derive(Deserialize)]
+#[derive(Default, Deserialize)]
 #[serde(default)]
-#[derive(Default)]
 pub struct Wanted {
     model: String,
     other: String,

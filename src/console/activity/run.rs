@@ -25,7 +25,6 @@ pub(super) fn page(person: &Person, stored: &StoredGeneration, key: Option<&Key>
             (figure("Cost", &dollars(run.charge.net), if run.charge.insured { "nothing came, so nothing is charged" } else { "" }))
             (figure("First token", &waited(run.latency_ms), ""))
             (figure("First to last", &waited(run.generation_ms), &speed(run)))
-            (figure("Asked", &moment(run.created_at), ""))
         }
         h2 { "Who was tried" }
         (attempts(&run.attempts))
@@ -90,6 +89,7 @@ fn facts(run: &Generation, key: Option<&Key>) -> Markup {
     html! {
         dl.facts {
             dt { "Id" } dd { code { (run.id) } }
+            dt { "Asked" } dd { (moment(run.created_at)) }
             dt { "Asked for" } dd { code { (run.requested_model) } }
             dt { "Key" } dd { @match key {
                 Some(key) => a href=(format!("/keys/{}", key.hash)) { (key.name) },
@@ -187,6 +187,6 @@ fn charged(charge: &Charge) -> Markup {
             @if charge.fee != Nanos::ZERO { dt { "Fee" } dd { "+" (dollars(charge.fee)) } }
             dt { "Charged" } dd { strong { (dollars(charge.net)) } }
         }
-        @if let Some(source) = &charge.price_source { p.hint { "Prices from " (source) "." } }
+        @if let Some(source) = charge.price_source.as_ref().filter(|source| !source.is_empty()) { p.hint { "Prices from " (source) "." } }
     }
 }

@@ -21,9 +21,8 @@ use crate::store::{Store, User};
 const PAGE: u32 = 50;
 
 /// What the list can be asked for.
-#[derive(Deserialize)]
+#[derive(Default, Deserialize)]
 #[serde(default)]
-#[derive(Default)]
 pub struct Sought {
     q: String,
     offset: u32,
