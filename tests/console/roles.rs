@@ -21,6 +21,8 @@ use crate::support::server::{PASSWORD, Server};
 const API: &[(&str, &str, [u16; 4])] = &[
     ("POST", "/chat/completions", [401, 200, 403, 403]),
     ("POST", "/completions", [401, 200, 403, 403]),
+    // The key may; its body, which is empty here, is refused.
+    ("POST", "/embeddings", [401, 400, 403, 403]),
     ("GET", "/models", [200; 4]),
     ("GET", "/models/count", [200; 4]),
     ("GET", "/models/user", [401, 200, 200, 200]),
