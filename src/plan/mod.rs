@@ -11,6 +11,7 @@ pub mod conversation;
 pub mod estimate;
 pub mod needs;
 pub mod preferences;
+mod router;
 pub mod slug;
 #[cfg(test)]
 pub(crate) mod tests;
@@ -19,6 +20,7 @@ use conversation::Conversation;
 use estimate::Prompt;
 use needs::Needs;
 use preferences::{Partition, Preferences, Sort};
+use router::Wish;
 use slug::Variant;
 
 /// More fallback models than this are refused (contract 5.5).
@@ -85,6 +87,12 @@ pub enum Strategy {
     Alias,
     /// By a list of models.
     Fallback,
+    /// By `openrouter/auto`.
+    Auto,
+    /// By `openrouter/free`.
+    Free,
+    /// By the newest model of a family.
+    Latest,
 }
 
 /// Why a call cannot be planned.
@@ -142,6 +150,9 @@ impl Strategy {
             Strategy::Direct => "direct",
             Strategy::Alias => "alias",
             Strategy::Fallback => "fallback",
+            Strategy::Auto => "auto",
+            Strategy::Free => "free",
+            Strategy::Latest => "latest",
         }
     }
 }
@@ -171,29 +182,42 @@ pub fn plan(
     }
     let slugs = call.slugs(default_model);
     let requested = *slugs.first().ok_or(PlanError::NoModel)?;
+    let prompt = Prompt::of(call);
+    let wish = Wish {
+        call,
+        needs: &Needs::of(call),
+        prompt_tokens: prompt.tokens(),
+    };
     let mut entries: Vec<Entry> = Vec::with_capacity(slugs.len());
+    let mut routed = None;
     for slug in &slugs {
-        let entry = resolve(slug, call.form, catalog)?;
-        if !entries.iter().any(|known| known.model.id == entry.model.id) {
-            entries.push(entry);
+        let (resolved, strategy) = resolve(slug, &wish, catalog)?;
+        routed = routed.or(strategy);
+        for entry in resolved {
+            if !entries.iter().any(|known| known.model.id == entry.model.id) {
+                entries.push(entry);
+            }
         }
     }
-    let preferences = preferences(call, catalog)?;
+    let mut preferences = preferences(call, catalog)?;
+    if routed == Some(Strategy::Free) {
+        // One list: which of the free models answers is left to chance.
+        preferences.partition = Partition::None;
+    }
     if !preferences.order.is_empty() || asks_for_the_default_tier(call) {
         entries.iter_mut().for_each(|entry| entry.admits = None);
     }
-    let prompt = Prompt::of(call);
     Ok(Plan {
-        strategy: strategy(requested, &entries),
+        strategy: routed.unwrap_or_else(|| strategy(requested, &entries)),
         conversation: may_stick(&entries, &preferences)
             .then(|| Conversation::of(call))
             .flatten(),
-        needs: Needs::of(call),
+        prompt_tokens: wish.prompt_tokens,
+        needs: wish.needs.clone(),
         tier: tier(call),
         requested: requested.to_owned(),
         entries,
         preferences,
-        prompt_tokens: prompt.tokens(),
         context_tokens: estimate::context_tokens(call, &prompt),
         prompt,
         max_tokens: call.max_tokens,
@@ -201,22 +225,33 @@ pub fn plan(
     })
 }
 
-fn resolve(slug: &str, form: Form, catalog: &Snapshot) -> Result<Entry, PlanError> {
+/// The models that a slug stands for; more than one, and by which strategy, where it is a router's.
+fn resolve(
+    slug: &str,
+    wish: &Wish<'_>,
+    catalog: &Snapshot,
+) -> Result<(Vec<Entry>, Option<Strategy>), PlanError> {
     if slug.contains('@') {
         return Err(PlanError::Preset(slug.to_owned()));
     }
-    let known = |candidate: &str| catalog.model(candidate).is_some();
+    let known = |candidate: &str| {
+        catalog.model(candidate).is_some() || router::is_router(candidate, catalog)
+    };
     let Some(parsed) = slug::parse(slug, known) else {
         return Err(unknown(slug, catalog));
     };
-    let model = catalog
-        .model(parsed.model)
-        .ok_or_else(|| PlanError::UnknownModel(slug.to_owned()))?;
-    let (kind, wanted) = match form {
+    let (models, strategy) = match catalog.model(parsed.model) {
+        Some(model) => (vec![Arc::clone(model)], None),
+        None => {
+            let (models, strategy) = router::models(parsed.model, wish, catalog)?;
+            (models, Some(strategy))
+        }
+    };
+    let (kind, wanted) = match wish.call.form {
         Form::Chat | Form::Text => (ModelKind::Chat, "a chat"),
         Form::Embeddings => (ModelKind::Embedding, "an embedding"),
     };
-    if model.kind != kind {
+    if let Some(model) = models.iter().find(|model| model.kind != kind) {
         return Err(PlanError::WrongKind {
             model: model.id.to_string(),
             wanted,
@@ -227,11 +262,12 @@ fn resolve(slug: &str, form: Form, catalog: &Snapshot) -> Result<Entry, PlanErro
     }
     // Of several orders the last one written counts.
     let sorting = parsed.variants.iter().rev().find_map(Variant::sorts);
-    Ok(Entry {
-        model: Arc::clone(model),
+    let entry = |model| Entry {
+        model,
         sort: sorting.map(|(sort, _)| sort),
         admits: sorting.and_then(|(_, admits)| admits),
-    })
+    };
+    Ok((models.into_iter().map(entry).collect(), strategy))
 }
 
 /// A static variant that the catalogue lacks is a missing resource; anything else a wrong id.

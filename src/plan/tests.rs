@@ -475,3 +475,117 @@ fn needs_are_what_the_request_asks_for() {
         ["image"]
     );
 }
+
+/// Prices in dollars per million tokens, and when the model appeared.
+fn dated(
+    id: &str,
+    price: i64,
+    created: i64,
+    parameters: &[&str],
+) -> crate::catalog::snapshot::Model {
+    let mut endpoint = endpoint("north", price, price);
+    endpoint.supported_parameters = parameters.iter().map(|&name| name.to_owned()).collect();
+    let mut model = model(id, vec![endpoint]);
+    model.created = Some(created);
+    model
+}
+
+fn routers() -> Snapshot {
+    snapshot(vec![
+        dated("acme/orca-1", 1, 100, &["tools"]),
+        dated("acme/orca-2", 2, 200, &["tools"]),
+        dated("acme/orca-2-mini", 3, 300, &[]),
+        dated("acme/ray", 4, 50, &["tools"]),
+        dated("other/shrimp:free", 0, 10, &[]),
+        dated("other/krill:free", 0, 20, &["tools"]),
+    ])
+}
+
+#[test]
+fn routers_choose_among_models() {
+    let models = |body: Value| {
+        let plan = plan(&call(&body), None, &routers()).map_err(|error| error.to_string())?;
+        let ids: Vec<String> = plan
+            .entries
+            .iter()
+            .map(|entry| entry.model.id.to_string())
+            .collect();
+        Ok::<_, String>((plan.strategy.as_str(), ids.join(" "), plan.entries[0].sort))
+    };
+    let check = |mut body: Value, expect: Result<(&'static str, &str, Option<Sort>), &str>| {
+        body["messages"] = json!([{"role": "user", "content": "hi"}, {"role": "assistant", "content": "a", "model": "acme/ray"}]);
+        let expect = expect
+            .map(|(strategy, ids, sort)| (strategy, ids.to_owned(), sort))
+            .map_err(str::to_owned);
+        assert_eq!(models(body.clone()), expect, "{body}");
+    };
+    let auto = |options: Value| {
+        let mut plugin = options;
+        plugin["id"] = json!("auto-router");
+        json!({"model": "openrouter/auto", "plugins": [plugin]})
+    };
+    check(
+        json!({"model": "~acme/orca-latest"}),
+        Ok(("latest", "acme/orca-2", None)),
+    );
+    check(
+        json!({"model": "~acme/orca-latest:nitro"}),
+        Ok(("latest", "acme/orca-2", Some(Sort::Throughput))),
+    );
+    check(
+        json!({"model": "~acme/squid-latest"}),
+        Err("~acme/squid-latest is not a valid model ID"),
+    );
+    check(
+        json!({"model": "openrouter/free"}),
+        Ok(("free", "other/shrimp:free other/krill:free", None)),
+    );
+    check(
+        json!({"model": "openrouter/free", "tools": [{}]}),
+        Ok(("free", "other/krill:free", None)),
+    );
+    check(
+        json!({"model": "openrouter/auto"}),
+        Ok(("auto", "acme/orca-1", None)),
+    );
+    check(
+        json!({"model": "openrouter/auto:floor"}),
+        Ok(("auto", "acme/orca-1", Some(Sort::Price))),
+    );
+    check(
+        auto(json!({"cost_tier": "max"})),
+        Ok(("auto", "acme/ray", None)),
+    );
+    check(
+        auto(json!({"cost_tier": "high"})),
+        Ok(("auto", "acme/orca-2", None)),
+    );
+    check(
+        auto(json!({"excluded_models": ["*orca-1"], "allowed_models": ["acme/*"]})),
+        Ok(("auto", "acme/orca-2", None)),
+    );
+    check(
+        auto(json!({"pin_model": true})),
+        Ok(("auto", "acme/ray acme/orca-1", None)),
+    );
+    check(
+        auto(json!({"allowed_models": ["nobody/*"]})),
+        Err("No endpoints found for openrouter/auto."),
+    );
+    check(
+        auto(json!({"cost_tier": "tiny"})),
+        Err(
+            "plugins: auto-router: unknown variant `tiny`, expected one of `low`, `medium`, `high`, `xhigh`, `max` at line 1 column 19",
+        ),
+    );
+    let images = json!([{"role": "user", "content": [{"type": "image_url"}]}]);
+    let blind = plan(
+        &call(&json!({"model": "openrouter/auto", "messages": images})),
+        None,
+        &routers(),
+    );
+    assert_eq!(
+        blind.map(|_| ()),
+        Err(PlanError::NoVariant("openrouter/auto".to_owned()))
+    );
+}
