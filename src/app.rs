@@ -7,6 +7,8 @@ use axum::extract::FromRef;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::attempt::judge::Judge;
+use crate::attempt::run::Upstreams;
 use crate::auth::{Auth, FreeLimits, People};
 use crate::catalog::Catalog;
 use crate::clock::now_ms;
@@ -17,7 +19,7 @@ use crate::edge::error::Links;
 use crate::edge::extract::BodyLimit;
 use crate::edge::manage::models::Listing;
 use crate::edge::skins::StreamStyle;
-use crate::gateway::Gateway;
+use crate::gateway::{Gateway, HealthKeeper};
 use crate::ledger::{Ledger, LedgerSettings, retention};
 use crate::store::{Store, StoreError};
 use crate::transport::{Transport, TransportError};
@@ -99,7 +101,10 @@ impl App {
         }
         let auth = Auth::start(store.clone(), &background, stop.clone());
         let people = People::start(store.clone(), config.people.sign_up, now_ms()).await?;
-        let transport = Transport::new()?;
+        let judge = Judge::start(&background, stop.clone());
+        let upstreams = Upstreams::new(Transport::new()?, config.routing, judge);
+        let healths = upstreams.healths().clone();
+        HealthKeeper::start(store.clone(), healths.clone(), &background, stop.clone()).await;
         let gateway = Gateway::new(
             catalog.clone(),
             ledger.clone(),
@@ -108,7 +113,7 @@ impl App {
                 config.free_models.quota,
                 config.free_models.exempt.clone(),
             ),
-            transport,
+            upstreams,
             config.default_model.as_deref(),
             journeys.clone(),
             hurry.clone(),
@@ -117,7 +122,7 @@ impl App {
             auth,
             people,
             site: Site::from(config),
-            listing: Listing::new(catalog.clone()),
+            listing: Listing::new(catalog.clone(), healths),
             catalog,
             gateway,
             store,

@@ -10,31 +10,41 @@ use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::attempt::run::{self, Answer, Exhausted, Outcome};
+use crate::attempt::Order;
+use crate::attempt::failure::Failure;
+use crate::attempt::judge::Case;
+use crate::attempt::run::{Answer, Exhausted, Outcome, Upstreams};
+use crate::attempt::watch::Watch;
 use crate::auth::FreeLimits;
 use crate::catalog::Catalog;
+use crate::catalog::snapshot::Snapshot;
 use crate::clock::now_ms;
 use crate::domain::call::Call;
 use crate::domain::event::Reply;
 use crate::domain::principal::Principal;
 use crate::domain::quota::QuotaExceeded;
+use crate::domain::route::Report;
+use crate::domain::usage::Usage;
 use crate::ledger::{Hold, HoldError, Ledger, SettleError};
-use crate::plan::{self, PlanError};
-use crate::rank::{self, Candidate, RankError, Ranked, Situation};
+use crate::plan::{self, Plan, PlanError};
+use crate::rank::sticky::{Cache, Sticky};
+use crate::rank::{self, Candidate, RankError, Situation, report};
 use crate::stream::client::{self, Begun, Client, Delivery, Head, Left, Receipt, Whole};
 use crate::stream::meter::Meter;
 use crate::stream::relay::{self, Ending, Relayed};
 use crate::stream::source::EventStream;
-use crate::transport::Transport;
+use crate::stream::tools::ToolCalls;
 
 mod ceiling;
 mod drain;
 mod free;
+mod keep;
 mod record;
 mod usage;
 
 pub use ceiling::Ceiling;
 use drain::Drains;
+pub use keep::HealthKeeper;
 use record::{Planned, Run};
 
 /// Serves calls. Cloning shares everything.
@@ -43,7 +53,8 @@ pub struct Gateway {
     catalog: Catalog,
     ledger: Ledger,
     free_limits: FreeLimits,
-    transport: Transport,
+    upstreams: Upstreams,
+    sticky: Sticky,
     default_model: Option<Arc<str>>,
     tasks: TaskTracker,
     drains: Drains,
@@ -54,7 +65,16 @@ pub struct Serving {
     /// What is known before an endpoint answers: the generation's id and the model that was asked for.
     pub head: Head,
     /// Resolves when the answer begins, or is refused. A closed channel means the journey panicked.
-    pub begun: oneshot::Receiver<Result<Begun, Refusal>>,
+    pub begun: oneshot::Receiver<Result<Begun, Refused>>,
+}
+
+/// A call that is not answered.
+#[derive(Debug)]
+pub struct Refused {
+    /// Why.
+    pub refusal: Refusal,
+    /// What became of the endpoints, for a caller who asked (contract 3.4).
+    pub report: Option<Box<Report>>,
 }
 
 /// Why a call is not answered.
@@ -88,6 +108,21 @@ pub enum Refusal {
     Closing,
 }
 
+/// What accompanies an answer until it is paid for.
+struct Paying {
+    hold: Hold,
+    meter: Meter,
+    lesson: Lesson,
+}
+
+/// What an answer teaches for the next requests.
+struct Lesson {
+    watch: Watch,
+    cache: Option<Cache>,
+    /// Its tool calls, where tools were offered.
+    calls: Option<ToolCalls>,
+}
+
 impl Gateway {
     /// A gateway over its parts; the journeys' tasks belong to `tasks`, which the shutdown awaits, and those
     /// whose caller has left end with `hurry` at the latest.
@@ -95,7 +130,7 @@ impl Gateway {
         catalog: Catalog,
         ledger: Ledger,
         free_limits: FreeLimits,
-        transport: Transport,
+        upstreams: Upstreams,
         default_model: Option<&str>,
         tasks: TaskTracker,
         hurry: CancellationToken,
@@ -104,7 +139,8 @@ impl Gateway {
             catalog,
             ledger,
             free_limits,
-            transport,
+            upstreams,
+            sticky: Sticky::default(),
             default_model: default_model.map(Arc::from),
             tasks,
             drains: Drains::new(hurry),
@@ -117,31 +153,28 @@ impl Gateway {
         let (mut client, begun) = client::pair();
         let head = run.head();
         if self.tasks.is_closed() {
-            client.refuse(Refusal::Closing);
+            client.refuse(Refused {
+                refusal: Refusal::Closing,
+                report: None,
+            });
         } else {
             self.tasks.spawn(self.clone().journey(run, client));
         }
         Serving { head, begun }
     }
 
-    async fn journey(self, mut run: Run, mut client: Client<Refusal>) {
+    async fn journey(self, mut run: Run, mut client: Client<Refused>) {
         if let Err(refusal) = self.answer(&mut run, &mut client).await {
             run.log_refusal(&refusal);
-            client.refuse(refusal);
+            let report = run.report();
+            client.refuse(Refused { refusal, report });
         }
     }
 
-    async fn answer(&self, run: &mut Run, client: &mut Client<Refusal>) -> Result<(), Refusal> {
+    async fn answer(&self, run: &mut Run, client: &mut Client<Refused>) -> Result<(), Refusal> {
         let catalog = self.catalog.snapshot();
         let plan = plan::plan(&run.call, self.default_model.as_deref(), &catalog)?;
-        let situation = Situation {
-            health: &rank::health::Unknown,
-            stuck: &[],
-            seed: rand::random(),
-            at_ms: run.created_at,
-        };
-        let Ranked { candidates, .. } =
-            rank::rank(&plan, &situation).map_err(|error| error.suggesting(&plan, &catalog))?;
+        let candidates = self.ranked(run, &plan, &catalog)?;
         let candidates =
             free::within_limits(&self.free_limits, &run.who.account, candidates).await?;
         run.planned = Planned::of(&plan, &catalog, self.ledger.terms(&run.who));
@@ -152,12 +185,27 @@ impl Gateway {
             .await
             .map_err(|error| Refusal::Hold { error, ceiling })?;
         let meter = Meter::new(plan.prompt_tokens);
-        match self.attempt(&run.call, client, candidates).await {
-            Ok(Ok(outcome)) => {
-                run.answered_by(outcome.candidate, outcome.attempts);
-                match outcome.answer {
-                    Answer::Whole(reply) => self.whole(run, client, hold, meter, *reply).await?,
-                    Answer::Stream(stream) => self.stream(run, client, hold, meter, *stream).await,
+        match self.attempt(&run.call, &plan, client, candidates).await {
+            Ok(Ok(Outcome {
+                candidate,
+                answer,
+                attempts,
+                watch,
+            })) => {
+                let lesson = Lesson {
+                    watch,
+                    cache: Cache::of(&run.who.account, &plan, &candidate),
+                    calls: plan.needs.tools().then(ToolCalls::default),
+                };
+                run.answered_by(candidate, attempts);
+                let paying = Paying {
+                    hold,
+                    meter,
+                    lesson,
+                };
+                match answer {
+                    Answer::Whole(reply) => self.whole(run, client, paying, *reply).await?,
+                    Answer::Stream(stream) => self.stream(run, client, paying, *stream).await,
                 }
             }
             Ok(Err(exhausted)) => {
@@ -170,22 +218,51 @@ impl Gateway {
         Ok(())
     }
 
+    /// The endpoints to try, best first; what became of the others is noted in the run.
+    fn ranked(
+        &self,
+        run: &mut Run,
+        plan: &Plan,
+        catalog: &Snapshot,
+    ) -> Result<Vec<Candidate>, RankError> {
+        let situation = Situation {
+            health: &self.upstreams.healths().view(run.created_at),
+            stuck: &self.sticky.stuck(&run.who.account, plan, run.created_at),
+            seed: rand::random(),
+            at_ms: run.created_at,
+        };
+        match rank::rank(plan, &situation) {
+            Ok(ranked) => {
+                run.route = Some(report::route(plan.strategy, &ranked.verdicts));
+                Ok(ranked.candidates)
+            }
+            Err(error) => {
+                run.route = Some(report::route(plan.strategy, error.verdicts()));
+                Err(error.suggesting(plan, catalog))
+            }
+        }
+    }
+
     /// Runs the attempts. A caller who leaves cancels them, unless they are to be paid for all the same:
     /// then the one under way goes on, and no other begins.
     async fn attempt(
         &self,
         call: &Call,
-        client: &mut Client<Refusal>,
+        plan: &Plan,
+        client: &mut Client<Refused>,
         candidates: Vec<Candidate>,
     ) -> Result<Result<Outcome, Exhausted>, Left> {
         let billed = candidates
             .iter()
             .any(|candidate| !candidate.endpoint.provider.cancels);
         let left = AtomicBool::new(false);
-        let candidates = candidates
-            .into_iter()
-            .take_while(|_| !left.load(Ordering::Relaxed));
-        let mut attempts = pin!(run::run(&self.transport, call, candidates));
+        let order = if plan.preferences.order.is_empty() {
+            Order::Advised
+        } else {
+            Order::Exact
+        };
+        let goes_on = || !left.load(Ordering::Relaxed);
+        let mut attempts = pin!(self.upstreams.run(call, candidates, order, goes_on));
         match client.unless_left(&mut attempts).await {
             Err(Left) if billed => {
                 left.store(true, Ordering::Relaxed);
@@ -198,14 +275,21 @@ impl Gateway {
     async fn whole(
         &self,
         run: &mut Run,
-        client: &mut Client<Refusal>,
-        hold: Hold,
-        mut meter: Meter,
+        client: &mut Client<Refused>,
+        paying: Paying,
         reply: Reply,
     ) -> Result<(), SettleError> {
+        let Paying {
+            hold,
+            mut meter,
+            mut lesson,
+        } = paying;
         run.cancelled = client.has_left();
         meter.reply(&reply);
-        let receipt = self.settle(run, hold, &mut meter).await?;
+        if let Some(calls) = &mut lesson.calls {
+            calls.reply(&reply);
+        }
+        let receipt = self.settle(run, hold, &mut meter, Some(lesson)).await?;
         client.whole(Whole {
             head: run.head(),
             reply,
@@ -217,23 +301,31 @@ impl Gateway {
     async fn stream(
         &self,
         run: &mut Run,
-        client: &mut Client<Refusal>,
-        hold: Hold,
-        mut meter: Meter,
+        client: &mut Client<Refused>,
+        paying: Paying,
         mut stream: EventStream,
     ) {
+        let Paying {
+            hold,
+            mut meter,
+            mut lesson,
+        } = paying;
         client.stream(run.head());
-        let Relayed { ending, first } = relay::relay(&mut stream, &mut meter, client).await;
+        let Relayed { ending, first } =
+            relay::relay(&mut stream, &mut meter, &mut lesson.calls, client).await;
         run.first_token_at = first;
         let last = match ending {
-            Ending::Complete(held) => match self.settle(run, hold, &mut meter).await {
-                Ok(receipt) => Delivery::Settled(held, Box::new(receipt)),
-                Err(error) => {
-                    tracing::error!(generation.id = %run.id, %error, "a complete answer could not be settled");
-                    Delivery::Unsettled
+            Ending::Complete(held) => {
+                match self.settle(run, hold, &mut meter, Some(lesson)).await {
+                    Ok(receipt) => Delivery::Settled(held, Box::new(receipt)),
+                    Err(error) => {
+                        tracing::error!(generation.id = %run.id, %error, "a complete answer could not be settled");
+                        Delivery::Unsettled
+                    }
                 }
-            },
+            }
             Ending::Broken(error) => {
+                lesson.watch.broke(&Failure::from(error.clone()));
                 let usage = meter.usage().await;
                 let broken = run.broken(&meter, usage, &error);
                 self.ledger.record(hold, broken).await;
@@ -247,7 +339,8 @@ impl Gateway {
                 }
                 // At once, before the settlement: the upstream is still at work.
                 drop(stream);
-                if let Err(error) = self.settle(run, hold, &mut meter).await {
+                lesson.watch.left();
+                if let Err(error) = self.settle(run, hold, &mut meter, None).await {
                     tracing::error!(generation.id = %run.id, %error, "a cancelled run could not be settled");
                 }
                 return;
@@ -257,14 +350,42 @@ impl Gateway {
         let _ = client.deliver(last).await;
     }
 
-    /// Charges the run, durably.
+    /// Learns from a complete answer: how the endpoint does, where the conversation's prompt is cached,
+    /// and whether the tool calls can be run.
+    fn learn(&self, run: &Run, lesson: Lesson, meter: &Meter, usage: &Usage) {
+        let Lesson {
+            watch,
+            cache,
+            calls,
+        } = lesson;
+        let (tokens, finish) = (usage.tokens, meter.finish());
+        let vitals = watch.vitals();
+        watch.complete(&tokens, finish.map(|finish| finish.reason));
+        if let Some(cache) = cache {
+            self.sticky.answered(cache, tokens.cached, now_ms());
+        }
+        let tools = run.call.body.given("tools");
+        if let (Some(calls), Some(tools)) = (calls.and_then(ToolCalls::finish), tools) {
+            self.upstreams.judge().consider(Case {
+                vitals,
+                tools: tools.clone(),
+                calls,
+            });
+        }
+    }
+
+    /// Charges the run, durably, and learns from it what a complete answer teaches.
     async fn settle(
         &self,
         run: &Run,
         hold: Hold,
         meter: &mut Meter,
+        lesson: Option<Lesson>,
     ) -> Result<Receipt, SettleError> {
         let (usage, reported) = usage::charged(run, meter).await;
+        if let Some(lesson) = lesson {
+            self.learn(run, lesson, meter, &usage);
+        }
         let (mut generation, receipt) = run.finished(meter, usage);
         generation.reported = reported;
         record::log(&generation);

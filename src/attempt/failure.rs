@@ -1,5 +1,6 @@
 //! Why an attempt failed, and where the loop may go next (contract 6.8).
 
+use super::health::Went;
 use crate::stream::source::StreamError;
 use crate::transport::TransportError;
 use crate::wire::{DecodeError, EncodeError, Fault};
@@ -25,6 +26,9 @@ pub enum Failure {
     /// The call cannot be said in the provider's protocol.
     #[error("{0}")]
     Unsayable(String),
+    /// Too many of this server's requests are with the provider already.
+    #[error("too many requests are with the provider already")]
+    Crowded,
 }
 
 /// Where the loop may go after a failure.
@@ -34,6 +38,8 @@ pub enum Next {
     Endpoint,
     /// To the next model: another endpoint of this one would fail alike.
     Model,
+    /// To an endpoint that takes longer prompts, or else to the next model.
+    LongerContext,
 }
 
 impl Failure {
@@ -41,12 +47,29 @@ impl Failure {
     /// the model; everything else is the provider's own trouble.
     pub fn next(&self) -> Next {
         match self {
-            Failure::Fault(fault)
-                if matches!(fault.status, 400 | 413 | 422) || fault.is_content_policy() =>
-            {
-                Next::Model
-            }
+            Failure::Fault(fault) if fault.is_context_overflow() => Next::LongerContext,
+            Failure::Fault(fault) if fault.is_the_requests() => Next::Model,
             _ => Next::Endpoint,
+        }
+    }
+
+    /// What the failure says of the endpoint's health (contract 6.5).
+    pub fn went(&self) -> Went {
+        match self {
+            Failure::Connect(_) | Failure::Lost(_) | Failure::Timeout | Failure::Unusable(_) => {
+                Went::Failed
+            }
+            Failure::Unsayable(_) | Failure::Crowded => Went::Neither,
+            Failure::Fault(fault) if fault.is_the_requests() || fault.is_context_overflow() => {
+                Went::Neither
+            }
+            Failure::Fault(fault) => match fault.status {
+                429 => Went::Limited,
+                403 => Went::Refused,
+                401 | 402 | 404 | 408 => Went::Failed,
+                405..=499 => Went::Neither,
+                _ => Went::Failed,
+            },
         }
     }
 
@@ -68,11 +91,30 @@ impl Failure {
             Failure::Fault(_) => "upstream_error",
             Failure::Unusable(_) => "unusable_answer",
             Failure::Unsayable(_) => "unsupported",
+            Failure::Crowded => "crowded",
         }
     }
 }
 
 impl Fault {
+    /// Whether the request itself is at fault, at this endpoint as at any other.
+    pub fn is_the_requests(&self) -> bool {
+        matches!(self.status, 400 | 413 | 422) || self.is_content_policy()
+    }
+
+    /// Whether the prompt is longer than the endpoint takes.
+    pub fn is_context_overflow(&self) -> bool {
+        let code = self.code.as_deref().unwrap_or_default();
+        let said = |words: &str| self.message.contains(words);
+        matches!(self.status, 0 | 400 | 413 | 422)
+            && (matches!(
+                code,
+                "context_length_exceeded" | "exceed_context_size_error"
+            ) || said("context length")
+                || said("context size")
+                || said("prompt is too long"))
+    }
+
     /// Whether the provider refused the content rather than the request's form.
     pub fn is_content_policy(&self) -> bool {
         self.code
@@ -117,5 +159,69 @@ impl From<StreamError> for Failure {
 impl From<EncodeError> for Failure {
     fn from(error: EncodeError) -> Self {
         Failure::Unsayable(error.to_string())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(status: u16, code: &str, next: Next, went: Went) {
+        let failure = Failure::Fault(Fault {
+            status,
+            code: Some(code.to_owned()),
+            ..Fault::default()
+        });
+        assert_eq!(
+            (failure.next(), failure.went()),
+            (next, went),
+            "{status} {code}"
+        );
+    }
+
+    /// Contract 6.8, where to go, and 6.5, whose fault it is.
+    #[test]
+    fn every_status_says_where_to_go_and_whose_fault_it_is() {
+        for status in [
+            401, 402, 404, 408, 500, 501, 502, 503, 504, 520, 524, 529, 0,
+        ] {
+            check(status, "", Next::Endpoint, Went::Failed);
+        }
+        check(429, "", Next::Endpoint, Went::Limited);
+        check(403, "", Next::Endpoint, Went::Refused);
+        check(409, "", Next::Endpoint, Went::Neither);
+        check(400, "", Next::Model, Went::Neither);
+        check(413, "", Next::Model, Went::Neither);
+        check(422, "", Next::Model, Went::Neither);
+        check(403, "content_policy_violation", Next::Model, Went::Neither);
+        check(400, "content_filter", Next::Model, Went::Neither);
+        check(
+            400,
+            "context_length_exceeded",
+            Next::LongerContext,
+            Went::Neither,
+        );
+    }
+
+    #[test]
+    fn what_breaks_below_http_is_the_endpoints_fault() {
+        for failure in [
+            Failure::Connect(String::new()),
+            Failure::Lost(String::new()),
+            Failure::Timeout,
+            Failure::Unusable(String::new()),
+        ] {
+            assert_eq!(
+                (failure.next(), failure.went()),
+                (Next::Endpoint, Went::Failed)
+            );
+        }
+        for failure in [Failure::Unsayable(String::new()), Failure::Crowded] {
+            assert_eq!(
+                (failure.next(), failure.went()),
+                (Next::Endpoint, Went::Neither)
+            );
+        }
     }
 }

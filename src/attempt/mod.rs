@@ -1,5 +1,17 @@
-//! Trying endpoints until one answers. Knows transport and wires; knows nothing of money or clients' protocols.
+//! Trying endpoints until one answers, and learning from it how they do. Knows transport and wires;
+//! knows nothing of money or clients' protocols.
 
 mod batch;
+mod course;
 pub mod failure;
+pub mod health;
+mod hedge;
+pub mod judge;
+mod lane;
+pub mod pace;
+pub mod policy;
 pub mod run;
+pub mod watch;
+
+pub use course::Order;
+pub use lane::Width;

@@ -3,11 +3,25 @@
 //! The commit point is here: a streamed answer is good once it carries content, reasoning, a tool
 //! call or a finish reason. Up to there nothing has reached the client, so every failure may go on.
 
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::StreamExt as _;
+use futures_util::stream::FuturesUnordered;
 use http::header::{CONTENT_TYPE, RETRY_AFTER};
-use tokio::time::{Instant, timeout_at};
+use tokio::time::{Instant, sleep, timeout_at};
 
 use super::batch;
-use super::failure::{Failure, Next};
+use super::course::{Course, Order};
+use super::failure::Failure;
+use super::health::Healths;
+use super::hedge::Budget;
+use super::judge::Judge;
+use super::lane::Lanes;
+use super::pace::Pace;
+use super::policy::Policy;
+use super::watch::Watch;
+use crate::clock::now_ms;
 use crate::domain::call::{Call, Form};
 use crate::domain::event::{Event, Reply};
 use crate::domain::generation::Attempt;
@@ -15,6 +29,20 @@ use crate::rank::Candidate;
 use crate::stream::source::EventStream;
 use crate::transport::{Response, Transport};
 use crate::wire::{self, Wire};
+
+/// How long to wait for the words that go with an error status.
+const FAULT_WITHIN: Duration = Duration::from_secs(5);
+
+/// Where attempts go, and what is known of it. Cloning shares everything.
+#[derive(Clone)]
+pub struct Upstreams {
+    transport: Transport,
+    healths: Healths,
+    lanes: Lanes,
+    policy: Policy,
+    budget: Arc<Budget>,
+    judge: Judge,
+}
 
 /// An answer, and how it was come by.
 pub struct Outcome {
@@ -24,6 +52,8 @@ pub struct Outcome {
     pub answer: Answer,
     /// Every try, the good one last.
     pub attempts: Vec<Attempt>,
+    /// To be told how the answer ended.
+    pub watch: Watch,
 }
 
 /// A good answer.
@@ -42,102 +72,323 @@ pub struct Exhausted {
     pub attempts: Vec<Attempt>,
     /// What went wrong with each, in the same order.
     pub failures: Vec<(Candidate, Failure)>,
-    /// The smallest `Retry-After` among them, in seconds.
-    pub retry_after: Option<u64>,
+    /// The smallest `Retry-After` among them.
+    pub retry_after: Option<Duration>,
 }
 
-/// Tries the candidates in order.
-pub async fn run(
-    transport: &Transport,
-    call: &Call,
-    candidates: impl IntoIterator<Item = Candidate>,
-) -> Result<Outcome, Exhausted> {
-    let mut exhausted = Exhausted {
-        attempts: Vec::new(),
-        failures: Vec::new(),
-        retry_after: None,
-    };
-    let mut given_up_on = None;
-    for candidate in candidates {
-        if given_up_on.as_ref() == Some(&candidate.model.id) {
-            continue;
+impl Upstreams {
+    /// Attempts over a dialer, with nothing measured yet, and with a judge of their tool calls.
+    pub fn new(transport: Transport, policy: Policy, judge: Judge) -> Self {
+        Upstreams {
+            transport,
+            healths: Healths::new(policy.patience),
+            lanes: Lanes::new(policy.width),
+            policy,
+            budget: Arc::default(),
+            judge,
         }
-        let started = Instant::now();
-        let result = attempt(transport, call, &candidate, &mut exhausted.retry_after).await;
-        exhausted
-            .attempts
-            .push(record(&candidate, result.as_ref().err(), started));
-        match result {
-            Ok(answer) => {
+    }
+
+    /// How the endpoints do.
+    pub fn healths(&self) -> &Healths {
+        &self.healths
+    }
+
+    /// Who looks at tool calls.
+    pub fn judge(&self) -> &Judge {
+        &self.judge
+    }
+
+    /// Tries the candidates in order. No further one is begun once `goes_on` says so.
+    pub async fn run(
+        &self,
+        call: &Call,
+        candidates: Vec<Candidate>,
+        order: Order,
+        goes_on: impl Fn() -> bool,
+    ) -> Result<Outcome, Exhausted> {
+        let mut course = Course::new(candidates, order);
+        let mut tries = Tries::default();
+        while goes_on()
+            && let Some(candidate) = course.next(|candidate| self.admits(candidate))
+        {
+            let answered = match self.hedges_after(call, &candidate, &course) {
+                Some(after) => {
+                    self.hedged(call, candidate, after, &mut course, &mut tries)
+                        .await
+                }
+                None => {
+                    let tried = self.try_one(call, candidate, course.has_more()).await;
+                    tries.note(tried, &mut course)
+                }
+            };
+            if let Some((candidate, answer, watch)) = answered {
                 return Ok(Outcome {
                     candidate,
                     answer,
-                    attempts: exhausted.attempts,
+                    attempts: tries.0.attempts,
+                    watch,
                 });
             }
-            Err(failure) => {
-                if failure.next() == Next::Model {
-                    given_up_on = Some(candidate.model.id.clone());
+        }
+        Err(tries.0)
+    }
+
+    fn admits(&self, candidate: &Candidate) -> bool {
+        self.healths.of(&candidate.endpoint).admits(now_ms())
+    }
+
+    /// After how long a second endpoint may be asked as well; `None` for not at all.
+    fn hedges_after(
+        &self,
+        call: &Call,
+        candidate: &Candidate,
+        course: &Course,
+    ) -> Option<Duration> {
+        let percent = self.policy.hedge_percent?;
+        if !call.stream || percent == 0 || !course.has_more_of(&candidate.model.id) {
+            return None;
+        }
+        self.budget.count();
+        let vitals = self.healths.of(&candidate.endpoint);
+        vitals.summary(now_ms()).usual_first_token()
+    }
+
+    /// Tries a candidate and, once it is slower than usual and the budget allows, the next one beside
+    /// it. The first good answer wins; what is still running then is cancelled.
+    async fn hedged(
+        &self,
+        call: &Call,
+        candidate: Candidate,
+        after: Duration,
+        course: &mut Course,
+        tries: &mut Tries,
+    ) -> Option<Answered> {
+        let mut running = FuturesUnordered::new();
+        let mut names = vec![(candidate.clone(), Instant::now())];
+        running.push(self.try_one(call, candidate, true));
+        let mut late = Box::pin(sleep(after));
+        let mut may_hedge = true;
+        loop {
+            tokio::select! {
+                biased;
+                tried = running.next() => {
+                    let tried = tried?;
+                    names.retain(|(candidate, _)| !is_same(candidate, &tried.candidate));
+                    if tried.result.is_ok() {
+                        names.iter().for_each(|(candidate, started)| tries.cancelled(candidate, *started));
+                    }
+                    let answered = tries.note(tried, course);
+                    if answered.is_some() || running.is_empty() {
+                        return answered;
+                    }
                 }
-                exhausted.failures.push((candidate, failure));
+                () = &mut late, if may_hedge => {
+                    may_hedge = false;
+                    let percent = self.policy.hedge_percent.unwrap_or(0);
+                    let second = || course.next(|candidate| self.admits(candidate));
+                    if let Some(second) = self.budget.take(percent).then(second).flatten() {
+                        names.push((second.clone(), Instant::now()));
+                        running.push(self.try_one(call, second, course.has_more()));
+                    }
+                }
             }
         }
     }
-    Err(exhausted)
+
+    async fn try_one(&self, call: &Call, candidate: Candidate, has_others: bool) -> Tried {
+        let started = Instant::now();
+        let mut retry_after = None;
+        let result = self
+            .attempt(call, &candidate, has_others, &mut retry_after)
+            .await;
+        Tried {
+            candidate,
+            started,
+            retry_after,
+            result,
+        }
+    }
+
+    async fn attempt(
+        &self,
+        call: &Call,
+        candidate: &Candidate,
+        has_others: bool,
+        retry_after: &mut Option<Duration>,
+    ) -> Result<(Answer, Watch), Failure> {
+        let endpoint = &candidate.endpoint;
+        let place = self
+            .lanes
+            .enter(&endpoint.provider)
+            .await
+            .map_err(|_full| Failure::Crowded)?;
+        let mut watch = Watch::begin(self.healths.of(endpoint), place);
+        match self
+            .exchange(call, candidate, has_others, &mut watch, retry_after)
+            .await
+        {
+            Ok(answer) => Ok((answer, watch)),
+            Err(failure) => {
+                watch.failed(&failure);
+                Err(failure)
+            }
+        }
+    }
+
+    async fn exchange(
+        &self,
+        call: &Call,
+        candidate: &Candidate,
+        has_others: bool,
+        watch: &mut Watch,
+        retry_after: &mut Option<Duration>,
+    ) -> Result<Answer, Failure> {
+        let endpoint = &candidate.endpoint;
+        let wire = wire::wire(endpoint.target.wire).ok_or_else(|| {
+            Failure::Unsayable("this build does not speak the provider's protocol".into())
+        })?;
+        let timeouts = endpoint.provider.timeouts;
+        let deadline = Instant::now() + timeouts.total;
+        // A plain answer comes whole, so the time to its first byte is the time of the whole generation.
+        let first = if call.stream {
+            deadline.min(Instant::now() + self.first_token_within(candidate, has_others))
+        } else {
+            deadline
+        };
+        if call.form == Form::Embeddings {
+            let mut seconds = None;
+            let reply = batch::embed(&self.transport, wire, call, endpoint, deadline).await;
+            let reply = reply.map_err(|rejected| rejected.noted(&mut seconds));
+            *retry_after = seconds.map(Duration::from_secs);
+            return reply.map(|reply| Answer::Whole(Box::new(reply)));
+        }
+        let encoded = wire.encode(call, &endpoint.target)?;
+        let response = timeout_at(first, self.transport.send(endpoint, encoded))
+            .await
+            .map_err(|_| Failure::Timeout)??;
+        let now = now_ms();
+        let pace = Pace::of(&response.headers, now);
+        if let Some(wish) = pace.cooling(response.status) {
+            self.healths.of(endpoint).cool(wish, now);
+        }
+        if !response.status.is_success() {
+            *retry_after = pace.retry_after;
+            return Err(fault(wire, response, deadline).await);
+        }
+        if call.stream && !is_json(&response) {
+            let stream = EventStream::new(
+                response.body,
+                wire.decoder(call, &endpoint.target),
+                timeouts.idle,
+                deadline,
+            );
+            let answer = timeout_at(first, commit(stream))
+                .await
+                .map_err(|_| Failure::Timeout)??;
+            watch.first_token();
+            return Ok(answer);
+        }
+        let body = timeout_at(deadline, response.body.collect())
+            .await
+            .map_err(|_| Failure::Timeout)??;
+        let reply = wire.decode(call, &endpoint.target, &body)?;
+        match reply {
+            reply if reply.is_empty() => Err(Failure::Unusable("the answer is empty".into())),
+            reply if call.stream => Ok(Answer::Stream(Box::new(EventStream::of(reply)))),
+            reply => Ok(Answer::Whole(Box::new(reply))),
+        }
+    }
+
+    /// How long to wait for the first token: as the provider's configuration says, and less for an
+    /// endpoint whose history shows that it would have come by now, if there is another to go to.
+    fn first_token_within(&self, candidate: &Candidate, has_others: bool) -> Duration {
+        let most = candidate.endpoint.provider.timeouts.first_token;
+        if !has_others {
+            return most;
+        }
+        let summary = self.healths.of(&candidate.endpoint).summary(now_ms());
+        summary.hopeless_first_token().map_or(most, |hopeless| {
+            hopeless.max(self.policy.least_first_token).min(most)
+        })
+    }
 }
 
-async fn attempt(
-    transport: &Transport,
-    call: &Call,
-    candidate: &Candidate,
-    retry_after: &mut Option<u64>,
-) -> Result<Answer, Failure> {
-    let endpoint = &candidate.endpoint;
-    let wire = wire::wire(endpoint.target.wire).ok_or_else(|| {
-        Failure::Unsayable("this build does not speak the provider's protocol".into())
-    })?;
-    let timeouts = endpoint.provider.timeouts;
-    let deadline = Instant::now() + timeouts.total;
-    // A plain answer comes whole, so the time to its first byte is the time of the whole generation.
-    let first = if call.stream {
-        deadline.min(Instant::now() + timeouts.first_token)
-    } else {
-        deadline
-    };
-    if call.form == Form::Embeddings {
-        return batch::embed(transport, wire, call, endpoint, deadline)
-            .await
-            .map(|reply| Answer::Whole(Box::new(reply)))
-            .map_err(|rejected| rejected.noted(retry_after));
+type Answered = (Candidate, Answer, Watch);
+
+/// One try and what came of it.
+struct Tried {
+    candidate: Candidate,
+    started: Instant,
+    retry_after: Option<Duration>,
+    result: Result<(Answer, Watch), Failure>,
+}
+
+/// The tries so far; what is left of them when none succeeds.
+struct Tries(Exhausted);
+
+impl Default for Tries {
+    fn default() -> Self {
+        Tries(Exhausted {
+            attempts: Vec::new(),
+            failures: Vec::new(),
+            retry_after: None,
+        })
     }
-    let encoded = wire.encode(call, &endpoint.target)?;
-    let response = timeout_at(first, transport.send(endpoint, encoded))
-        .await
-        .map_err(|_| Failure::Timeout)??;
-    if !response.status.is_success() {
-        note_retry_after(&response, retry_after);
-        return Err(fault(wire, response, deadline).await);
-    }
-    if call.stream && !is_json(&response) {
-        let stream = EventStream::new(
-            response.body,
-            wire.decoder(call, &endpoint.target),
-            timeouts.idle,
-            deadline,
+}
+
+impl Tries {
+    /// Records a try. A failure rules out what would fail alike; a good answer is handed back.
+    fn note(&mut self, tried: Tried, course: &mut Course) -> Option<Answered> {
+        let Tried {
+            candidate,
+            started,
+            retry_after,
+            result,
+        } = tried;
+        let failure = result.as_ref().err();
+        let (status, word) = (
+            failure.map_or(Some(200), Failure::status),
+            failure.map(Failure::word),
         );
-        return timeout_at(first, commit(stream))
-            .await
-            .map_err(|_| Failure::Timeout)?;
+        self.record(&candidate, status, word, started);
+        match result {
+            Ok((answer, watch)) => Some((candidate, answer, watch)),
+            Err(failure) => {
+                course.after(&candidate, &failure);
+                let smallest = self.0.retry_after.into_iter().chain(retry_after).min();
+                self.0.retry_after = smallest;
+                self.0.failures.push((candidate, failure));
+                None
+            }
+        }
     }
-    let body = timeout_at(deadline, response.body.collect())
-        .await
-        .map_err(|_| Failure::Timeout)??;
-    let reply = wire.decode(call, &endpoint.target, &body)?;
-    match reply {
-        reply if reply.is_empty() => Err(Failure::Unusable("the answer is empty".into())),
-        reply if call.stream => Ok(Answer::Stream(Box::new(EventStream::of(reply)))),
-        reply => Ok(Answer::Whole(Box::new(reply))),
+
+    /// Records a try that was given up because another was faster.
+    fn cancelled(&mut self, candidate: &Candidate, started: Instant) {
+        self.record(candidate, None, Some("cancelled"), started);
     }
+
+    fn record(
+        &mut self,
+        candidate: &Candidate,
+        status: Option<u16>,
+        failure: Option<&'static str>,
+        started: Instant,
+    ) {
+        self.0.attempts.push(Attempt {
+            provider_name: candidate.endpoint.provider.name.clone(),
+            endpoint: candidate.endpoint.tag.clone(),
+            model: candidate.model.id.clone(),
+            status,
+            failure: failure.map(str::to_owned),
+            latency_ms: i64::try_from(started.elapsed().as_millis()).unwrap_or(i64::MAX),
+        });
+    }
+}
+
+fn is_same(a: &Candidate, b: &Candidate) -> bool {
+    a.model.id == b.model.id && a.endpoint.tag == b.endpoint.tag
 }
 
 /// Reads up to the first event that is worth an answer.
@@ -159,7 +410,8 @@ async fn commit(mut stream: EventStream) -> Result<Answer, Failure> {
 
 pub(super) async fn fault(wire: &dyn Wire, response: Response, deadline: Instant) -> Failure {
     let (status, headers) = (response.status.as_u16(), response.headers);
-    match timeout_at(deadline, response.body.collect()).await {
+    let until = deadline.min(Instant::now() + FAULT_WITHIN);
+    match timeout_at(until, response.body.collect()).await {
         Ok(Ok(body)) => Failure::Fault(wire.fault(status, &headers, &body)),
         // The status says enough when the body cannot be read.
         Ok(Err(_)) | Err(_) => Failure::Fault(wire.fault(status, &headers, b"")),
@@ -174,6 +426,7 @@ fn is_json(response: &Response) -> bool {
         .is_some_and(|value| value.as_bytes().starts_with(b"application/json"))
 }
 
+/// Keeps the smaller of the waits that providers ask for, in seconds.
 pub(super) fn note_retry_after(response: &Response, smallest: &mut Option<u64>) {
     let seconds = response
         .headers
@@ -185,13 +438,3 @@ pub(super) fn note_retry_after(response: &Response, smallest: &mut Option<u64>) 
     };
 }
 
-fn record(candidate: &Candidate, failure: Option<&Failure>, started: Instant) -> Attempt {
-    Attempt {
-        provider_name: candidate.endpoint.provider.name.clone(),
-        endpoint: candidate.endpoint.tag.clone(),
-        model: candidate.model.id.clone(),
-        status: failure.map_or(Some(200), Failure::status),
-        failure: failure.map(|failure| failure.word().to_owned()),
-        latency_ms: i64::try_from(started.elapsed().as_millis()).unwrap_or(i64::MAX),
-    }
-}

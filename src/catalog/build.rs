@@ -113,6 +113,8 @@ fn provider<'a>(
         auth,
         headers: draft.headers.clone(),
         timeouts: draft.timeouts,
+        concurrency: draft.concurrency,
+        queue: draft.queue,
         cancels: draft.behaviour.cancels.unwrap_or(true),
         data_policy: row.data_policy.into(),
         headquarters: row.headquarters.clone(),
@@ -299,6 +301,7 @@ fn endpoint(
         data_policy: row
             .data_policy
             .map_or(built.provider.data_policy, Into::into),
+        tool_calls: row.tool_calls.map(Into::into),
         deprecated: row.deprecated,
         lacks: lack(unspoken, built.provider.lacks.as_deref(), &missing),
     }

@@ -34,6 +34,8 @@ pub(super) struct ProviderDraft {
     pub(super) behaviour: Behaviour,
     pub(super) headers: Vec<(HeaderName, HeaderValue)>,
     pub(super) timeouts: Timeouts,
+    pub(super) concurrency: Option<usize>,
+    pub(super) queue: Option<usize>,
 }
 
 /// One set of catalogue files.
@@ -152,6 +154,8 @@ impl Written {
             row,
             headers: Vec::new(),
             timeouts,
+            concurrency: None,
+            queue: None,
         };
         let providers = self
             .providers

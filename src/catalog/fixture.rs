@@ -52,6 +52,7 @@ pub(crate) fn endpoint(tag: &str, prompt: i64, completion: i64) -> Endpoint {
         supported_parameters: ["max_tokens", "temperature"].map(str::to_owned).to_vec(),
         input_modalities: vec!["text".to_owned()],
         data_policy: DataPolicy::default(),
+        tool_calls: None,
         deprecated: false,
         lacks: None,
     }
@@ -67,6 +68,8 @@ pub(crate) fn provider(slug: &str) -> Provider {
         auth: Auth::None,
         headers: Vec::new(),
         timeouts: Timeouts::default(),
+        concurrency: None,
+        queue: None,
         cancels: true,
         data_policy: DataPolicy::default(),
         headquarters: None,

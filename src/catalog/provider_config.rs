@@ -11,7 +11,9 @@ use super::check;
 use super::draft::{Drafts, ProviderDraft};
 use super::fields::Fields;
 use super::problem::Problem;
-use super::rows::{EndpointRow, KeyRow, Kind, ModelLines, ModelRow, PolicyRow, PricesRow, TierRow};
+use super::rows::{
+    EndpointRow, KeyRow, Kind, ModelLines, ModelRow, PolicyRow, PricesRow, TierRow, ToolCallsRow,
+};
 use super::snapshot::Timeouts;
 
 /// A `[[providers]]` table as written.
@@ -85,6 +87,8 @@ fn read_provider(slug: &str, timeouts: Timeouts, fields: &mut Fields<'_>, drafts
         &mut draft.timeouts,
         fields.nested("timeouts", |fields| read_timeouts(timeouts, fields)),
     );
+    draft.concurrency = fields.map("concurrency", places).or(draft.concurrency);
+    draft.queue = fields.map("queue", Ok::<_, String>).or(draft.queue);
     if let Some(quirks) = fields.nested("quirks", Behaviour::read) {
         draft.behaviour = draft.behaviour.overlaid(&quirks);
     }
@@ -154,6 +158,10 @@ fn read_model(slug: &str, fields: &mut Fields<'_>, drafts: &Drafts) -> Option<Mo
     endpoint.data_policy = fields
         .nested("data_policy", read_policy)
         .or(endpoint.data_policy);
+    endpoint.tool_calls = fields
+        .nested("tool_calls", read_tool_calls)
+        .flatten()
+        .or(endpoint.tool_calls);
     endpoint.input_modalities = fields
         .map("input_modalities", |words| {
             check::among(words, &check::INPUTS)
@@ -263,6 +271,15 @@ fn read_policy(fields: &mut Fields<'_>) -> PolicyRow {
     }
 }
 
+fn read_tool_calls(fields: &mut Fields<'_>) -> Option<ToolCallsRow> {
+    let judged = fields.need("judged", Ok::<_, String>);
+    let bad = fields.need("bad", Ok::<_, String>);
+    Some(ToolCallsRow {
+        judged: judged?,
+        bad: bad?,
+    })
+}
+
 fn read_timeouts(usual: Timeouts, fields: &mut Fields<'_>) -> Timeouts {
     let mut seconds = |key, usual| {
         fields
@@ -274,6 +291,15 @@ fn read_timeouts(usual: Timeouts, fields: &mut Fields<'_>) -> Timeouts {
         first_token: seconds("first_token", usual.first_token),
         idle: seconds("idle", usual.idle),
         total: seconds("total", usual.total),
+    }
+}
+
+/// A provider that may not be asked at all is better left out.
+fn places(count: usize) -> Result<usize, &'static str> {
+    if count == 0 {
+        Err("must be at least 1")
+    } else {
+        Ok(count)
     }
 }
 

@@ -9,7 +9,7 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
 use super::problem::Problem;
-use super::snapshot::{DataPolicy, Prices};
+use super::snapshot::{DataPolicy, Prices, ToolCallPrior};
 use crate::domain::money::Picos;
 
 /// A line of `providers.jsonl`.
@@ -178,6 +178,8 @@ pub(super) struct EndpointRow {
     pub(super) supported_parameters: Option<Vec<String>>,
     /// In place of the provider's.
     pub(super) data_policy: Option<PolicyRow>,
+    /// What is known of its tool calls beforehand.
+    pub(super) tool_calls: Option<ToolCallsRow>,
     #[serde(default)]
     pub(super) deprecated: bool,
     /// Where the prices come from.
@@ -188,6 +190,23 @@ impl EndpointRow {
     /// The slug of the provider.
     pub(super) fn provider(&self) -> &str {
         self.tag.split_once('/').map_or(&self.tag, |(slug, _)| slug)
+    }
+}
+
+/// Of so many answers with tool calls, so many had one that cannot be run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct ToolCallsRow {
+    pub(super) judged: u32,
+    pub(super) bad: u32,
+}
+
+impl From<ToolCallsRow> for ToolCallPrior {
+    fn from(row: ToolCallsRow) -> Self {
+        ToolCallPrior {
+            judged: row.judged,
+            bad: row.bad.min(row.judged),
+        }
     }
 }
 

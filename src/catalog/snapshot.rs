@@ -121,10 +121,21 @@ pub struct Endpoint {
     pub input_modalities: Vec<String>,
     /// What the provider may do with prompts.
     pub data_policy: DataPolicy,
+    /// What is known of its tool calls before anything was measured here.
+    pub tool_calls: Option<ToolCallPrior>,
     /// Announced for removal.
     pub deprecated: bool,
     /// What keeps it from being used; `None` when it is enabled.
     pub lacks: Option<Lack>,
+}
+
+/// What is known of an endpoint's tool calls beforehand: counted as if it had been measured.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ToolCallPrior {
+    /// So many answers with tool calls were looked at.
+    pub judged: u32,
+    /// So many of them had a call that cannot be run.
+    pub bad: u32,
 }
 
 /// What keeps an endpoint from being used.
@@ -188,6 +199,10 @@ pub struct Provider {
     pub headers: Vec<(HeaderName, HeaderValue)>,
     /// How long to wait for it.
     pub timeouts: Timeouts,
+    /// Requests that may be with it at a time; `None` for as many as usual.
+    pub concurrency: Option<usize>,
+    /// Requests that may wait for their turn; `None` for as many as usual.
+    pub queue: Option<usize>,
     /// Whether it stops generating (and billing) when the connection is closed (contract 4.7).
     pub cancels: bool,
     /// What it may do with prompts.

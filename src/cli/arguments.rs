@@ -46,6 +46,8 @@ pub(super) enum Command {
     Check,
     /// Ask the server on the configured address whether it is alive
     Health,
+    /// Say where a request for a model would go now, and why
+    Explain(Explain),
     /// API keys
     Keys {
         /// What to do with them.
@@ -145,6 +147,21 @@ pub(super) enum CatalogCommand {
     List,
     /// Read the catalogue and say what is wrong with it
     Check,
+}
+
+#[derive(Args, Debug)]
+pub(super) struct Explain {
+    /// The model's slug, variants included
+    pub(super) model: String,
+    /// The request's `provider` object, such as '{"sort": "price"}'
+    #[arg(long, value_name = "JSON")]
+    pub(super) provider_json: Option<String>,
+    /// The request's `max_tokens`
+    #[arg(long, value_name = "TOKENS")]
+    pub(super) max_tokens: Option<u64>,
+    /// The request offers tools
+    #[arg(long)]
+    pub(super) tools: bool,
 }
 
 /// The account that is meant.

@@ -7,6 +7,7 @@ mod accounts;
 mod arguments;
 mod catalog;
 mod check;
+mod explain;
 mod first_start;
 mod health;
 mod keys;
@@ -59,6 +60,9 @@ fn command(arguments: Arguments) -> Result<(), Failure> {
             Command::Serve => serve::serve(setup).await,
             Command::Check => check::check(&setup, &out),
             Command::Health => health::health(&setup, &out).await,
+            Command::Explain(wanted) => {
+                explain::explain(wanted, &setup, &setup.open().await?, &out).await
+            }
             Command::Keys { command } => keys(command, &setup, &out).await,
             Command::Credits { command } => match command {
                 CreditsCommand::Grant(grant) => {

@@ -12,6 +12,9 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use crate::attempt::Width;
+use crate::attempt::health::Patience;
+use crate::attempt::policy::Policy;
 use crate::auth::{Exempt, SignUp};
 use crate::catalog::snapshot::Timeouts;
 use crate::domain::money::Nanos;
@@ -45,6 +48,8 @@ pub struct Config {
     pub http: HttpConfig,
     /// How long to wait for a provider that says nothing else of itself.
     pub timeouts: Timeouts,
+    /// How attempts at providers are made.
+    pub routing: Policy,
     /// Accounts of people.
     pub people: PeopleConfig,
     /// Holds, leases and settlement.
@@ -198,6 +203,7 @@ impl Config {
             },
             http: HttpConfig::convert(raw),
             timeouts: convert_timeouts(raw),
+            routing: convert_routing(raw),
             people: PeopleConfig {
                 sign_up: raw.value("people.sign_up", SignUp::Closed),
             },
@@ -312,6 +318,35 @@ fn convert_timeouts(raw: &mut RawConfig<'_>) -> Timeouts {
         idle: raw.value("timeouts.idle", default.idle),
         total: raw.value("timeouts.total", default.total),
     }
+}
+
+fn convert_routing(raw: &mut RawConfig<'_>) -> Policy {
+    let Policy {
+        patience,
+        width,
+        least_first_token,
+        hedge_percent,
+    } = Policy::default();
+    let policy = Policy {
+        patience: Patience {
+            failures: raw.value("routing.failures", patience.failures),
+            pause: raw.value("routing.pause", patience.pause),
+            longest_pause: raw.value("routing.longest_pause", patience.longest_pause),
+        },
+        width: Width {
+            concurrency: raw.value("routing.concurrency", width.concurrency),
+            queue: raw.value("routing.queue", width.queue),
+            wait: raw.value("routing.queue_wait", width.wait),
+        },
+        least_first_token: raw.value("routing.least_first_token", least_first_token),
+        hedge_percent: raw.value("routing.hedge_percent", hedge_percent),
+    };
+    raw.require(
+        policy.hedge_percent.is_none_or(|percent| percent <= 100),
+        "routing.hedge_percent",
+        "must be at most 100",
+    );
+    policy
 }
 
 /// The address of a Postgres server. Holds a password, so it is never quoted.

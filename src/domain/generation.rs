@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::ids::{AccountId, EndpointTag, GenerationId, KeyHash, ModelId, ProviderSlug};
 use super::money::Nanos;
+use super::route::Route;
 use super::terms::Terms;
 use super::usage::{Tokens, Usage};
 
@@ -46,6 +47,9 @@ pub struct Generation {
     pub charge: Charge,
     /// Every try, in order.
     pub attempts: Vec<Attempt>,
+    /// How the endpoints to try were chosen; `None` in records of older versions.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub route: Option<Route>,
     /// Who called, as far as the request said.
     pub referer: Option<String>,
     /// The application's name.

@@ -11,6 +11,7 @@ pub mod json;
 pub mod money;
 pub mod principal;
 pub mod quota;
+pub mod route;
 pub mod secret;
 pub mod terms;
 pub mod usage;

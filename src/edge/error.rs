@@ -19,7 +19,8 @@ use crate::clock;
 use crate::domain::ids::AccountId;
 use crate::domain::json::JsonError;
 use crate::domain::quota::{Bound, QuotaExceeded};
-use crate::gateway::{Ceiling, Refusal};
+use crate::edge::skins::report;
+use crate::gateway::{Ceiling, Refusal, Refused};
 use crate::ledger::HoldError;
 use crate::plan::PlanError;
 use crate::rank::{Filtered, RankError};
@@ -48,6 +49,8 @@ struct Answer {
     rate_limit: Option<(u32, i64)>,
     user: Option<AccountId>,
     links: Links,
+    /// `openrouter_metadata` of the envelope.
+    routing: Option<Value>,
 }
 
 impl ApiError {
@@ -64,6 +67,7 @@ impl ApiError {
             rate_limit: None,
             user: None,
             links: Links::default(),
+            routing: None,
         }))
     }
 
@@ -175,11 +179,19 @@ impl ApiError {
         error
     }
 
+    /// The routing report, where there is one: the error's sibling (contract 3.4).
+    pub fn routing(&self) -> Option<&Value> {
+        self.0.routing.as_ref()
+    }
+
     /// The whole envelope.
     pub fn envelope(&self) -> Value {
         let mut envelope = json!({ "error": self.error_object() });
         if let Some(user) = &self.0.user {
             envelope["user_id"] = user.as_str().into();
+        }
+        if let Some(routing) = self.routing() {
+            envelope["openrouter_metadata"] = routing.clone();
         }
         envelope
     }
@@ -335,6 +347,18 @@ fn nothing_fits(filtered: &Filtered) -> ApiError {
     error
 }
 
+/// Faults of the request, the caller and this server carry no routing report (contract 3.4).
+impl From<Refused> for ApiError {
+    fn from(Refused { refusal, report }: Refused) -> Self {
+        let reports = matches!(refusal, Refusal::Rank(_) | Refusal::Exhausted(_));
+        let mut error = ApiError::from(refusal);
+        error.0.routing = report
+            .filter(|_| reports)
+            .map(|report| report::metadata(&report));
+        error
+    }
+}
+
 impl From<Refusal> for ApiError {
     fn from(refusal: Refusal) -> Self {
         match refusal {
@@ -445,11 +469,9 @@ fn all_failed(exhausted: &Exhausted) -> ApiError {
         .iter()
         .map(|(candidate, _)| candidate.model.id.as_str())
         .collect();
-    let retry_after = exhausted.retry_after.map(Duration::from_secs);
+    let retry_after = exhausted.retry_after;
     let error = match failure {
-        Failure::Fault(fault)
-            if matches!(fault.status, 400 | 413 | 422) || fault.is_content_policy() =>
-        {
+        Failure::Fault(fault) if fault.is_the_requests() || fault.is_context_overflow() => {
             request_fault(fault)
         }
         Failure::Unsayable(reason) => ApiError::invalid(reason.clone()),
@@ -471,9 +493,6 @@ fn all_failed(exhausted: &Exhausted) -> ApiError {
 /// The request's own fault, as the provider words it: known SDKs read `raw` and `provider_name`.
 fn request_fault(fault: &Fault) -> ApiError {
     let code = fault.code.as_deref().unwrap_or_default();
-    let too_long = code == "context_length_exceeded"
-        || fault.message.contains("context length")
-        || fault.message.contains("context size");
     let status = StatusCode::from_u16(fault.status)
         .ok()
         .filter(StatusCode::is_client_error)
@@ -485,7 +504,7 @@ fn request_fault(fault: &Fault) -> ApiError {
         error.with("provider_code", code)
     };
     match () {
-        () if too_long => error.of_type(ErrorType::ContextLengthExceeded),
+        () if fault.is_context_overflow() => error.of_type(ErrorType::ContextLengthExceeded),
         () if fault.is_content_policy() => error.of_type(ErrorType::ContentPolicyViolation),
         () => error,
     }
@@ -504,7 +523,7 @@ fn is_rate_limit(failure: &Failure) -> bool {
 }
 
 fn is_overload(failure: &Failure) -> bool {
-    matches!(failure, Failure::Timeout)
+    matches!(failure, Failure::Timeout | Failure::Crowded)
         || failure
             .status()
             .is_some_and(|status| status == 429 || status == 408 || status >= 500)

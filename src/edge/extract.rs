@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use axum::body::Body;
-use axum::extract::{FromRef, FromRequest, FromRequestParts, Request};
+use axum::extract::{FromRef, FromRequest, FromRequestParts, OptionalFromRequestParts, Request};
 use bytes::Bytes;
 use http::header::AUTHORIZATION;
 use http::request::Parts;
@@ -48,6 +48,23 @@ where
     }
 }
 
+/// Nobody where no key is sent; a key that is sent must be good.
+impl<S> OptionalFromRequestParts<S> for Caller
+where
+    Auth: FromRef<S>,
+    S: Send + Sync,
+{
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Option<Self>, ApiError> {
+        if !parts.headers.contains_key(AUTHORIZATION) {
+            return Ok(None);
+        }
+        let caller = <Caller as FromRequestParts<S>>::from_request_parts(parts, state).await?;
+        Ok(Some(caller))
+    }
+}
+
 impl<S> FromRequestParts<S> for InferenceCaller
 where
     Auth: FromRef<S>,
@@ -56,7 +73,7 @@ where
     type Rejection = ApiError;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
-        match Caller::from_request_parts(parts, state).await? {
+        match <Caller as FromRequestParts<S>>::from_request_parts(parts, state).await? {
             Caller(who) if who.management => Err(ApiError::new(
                 StatusCode::FORBIDDEN,
                 "Management keys cannot call models",
@@ -75,7 +92,7 @@ where
     type Rejection = ApiError;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
-        match Caller::from_request_parts(parts, state).await? {
+        match <Caller as FromRequestParts<S>>::from_request_parts(parts, state).await? {
             Caller(who) if who.management => Ok(Manager(who)),
             Caller(who) => Err(ApiError::new(
                 StatusCode::FORBIDDEN,

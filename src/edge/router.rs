@@ -9,7 +9,7 @@ use http::{HeaderMap, Method, StatusCode};
 
 use super::error::{self, ApiError};
 use super::layers;
-use super::manage::{activity, credits, generation, key, keys, models, providers};
+use super::manage::{activity, credits, explain, generation, key, keys, models, providers};
 use super::routes::{Route, Routes};
 use super::skins::{chat, completions, embeddings};
 use crate::app::App;
@@ -77,6 +77,7 @@ fn api() -> Routes<App> {
         .get("/credits", credits::show)
         .get("/activity", activity::show)
         .get("/generation", generation::show)
+        .get("/generation/explain", explain::show)
         .around(|api| {
             api.fallback(unknown_route)
                 .method_not_allowed_fallback(wrong_method)

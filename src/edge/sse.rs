@@ -12,7 +12,7 @@ use tokio::time::{Instant, Sleep, sleep};
 use super::error::ApiError;
 use super::skins::StreamStyle;
 use crate::domain::event::Choice;
-use crate::gateway::Refusal;
+use crate::gateway::Refused;
 use crate::stream::client::{Begun, Delivery, Head, Receipt};
 
 /// The comment that the reference sends (contract 4.2); clients ignore it.
@@ -44,7 +44,7 @@ pub struct SseBody<S> {
 
 enum Source {
     /// Nothing has begun; only comments were sent.
-    Waiting(oneshot::Receiver<Result<Begun, Refusal>>),
+    Waiting(oneshot::Receiver<Result<Begun, Refused>>),
     Streaming(mpsc::Receiver<Delivery>),
     Over,
 }
@@ -64,7 +64,7 @@ impl<S: StreamSkin> SseBody<S> {
     pub fn waiting(
         skin: S,
         head: Head,
-        begun: oneshot::Receiver<Result<Begun, Refusal>>,
+        begun: oneshot::Receiver<Result<Begun, Refused>>,
         style: StreamStyle,
     ) -> Self {
         let mut body = Self::new(skin, head, Source::Waiting(begun), style);
@@ -93,7 +93,7 @@ impl<S: StreamSkin> SseBody<S> {
                         self.head = head;
                         self.source = Source::Streaming(deliveries);
                     }
-                    Poll::Ready(Ok(Err(refusal))) => self.fail(&refusal.into(), out),
+                    Poll::Ready(Ok(Err(refused))) => self.fail(&refused.into(), out),
                     Poll::Ready(Ok(Ok(Begun::Whole(_))) | Err(_)) => {
                         self.fail(&ApiError::internal(), out)
                     }

@@ -12,6 +12,7 @@ use crate::domain::event::FinishReason;
 use crate::domain::generation::{Attempt, Charge, Generation, Served};
 use crate::domain::ids::GenerationId;
 use crate::domain::principal::Principal;
+use crate::domain::route::{Report, Route};
 use crate::domain::terms::Terms;
 use crate::domain::usage::Usage;
 use crate::ledger::price;
@@ -61,6 +62,8 @@ pub(super) struct Run {
     /// The slug that is asked for, the configured default one where the call names none.
     requested: String,
     pub(super) attempts: Vec<Attempt>,
+    /// How the endpoints to try were chosen, once they are.
+    pub(super) route: Option<Route>,
     pub(super) first_token_at: Option<Instant>,
     pub(super) cancelled: bool,
     /// What was planned; empty until it is.
@@ -84,6 +87,7 @@ impl Run {
             who,
             call,
             attempts: Vec::new(),
+            route: None,
             first_token_at: None,
             cancelled: false,
             planned: Planned::default(),
@@ -146,6 +150,7 @@ impl Run {
             charge: charge.clone(),
             system_fingerprint: facts.system_fingerprint.clone(),
             service_tier: facts.service_tier.clone(),
+            report: self.report(),
         };
         let finish = meter.finish();
         let generation = Generation {
@@ -157,6 +162,19 @@ impl Run {
             ..self.blank()
         };
         (generation, receipt)
+    }
+
+    /// What a caller who asked for it is told of the routing.
+    pub(super) fn report(&self) -> Option<Box<Report>> {
+        let route = self.route.as_ref()?;
+        self.call.origin.wants_metadata.then(|| {
+            Box::new(Report {
+                requested: self.requested.clone(),
+                route: route.clone(),
+                attempts: self.attempts.clone(),
+                answered: self.answered.is_some(),
+            })
+        })
     }
 
     /// The record of a run that broke off after it had begun: not charged (contract 15.3).
@@ -250,6 +268,7 @@ impl Run {
             reported: None,
             charge: Charge::default(),
             attempts: self.attempts.clone(),
+            route: self.route.clone(),
             referer: origin.referer,
             title: origin.title,
             user_agent: origin.user_agent,

@@ -270,6 +270,7 @@ mod tests {
                 ..Charge::default()
             },
             attempts: Vec::new(),
+            route: None,
             referer: None,
             title: None,
             user_agent: None,

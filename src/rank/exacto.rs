@@ -1,7 +1,8 @@
 //! What an endpoint's tool calls are worth beside its peers' (contract 6.9): good, not known, or
 //! clearly worse. Thresholds are robust: a median, and the median deviation in place of σ.
 
-use super::health::Health;
+use super::health::{Health, ToolCalls};
+use crate::catalog::snapshot::ToolCallPrior;
 
 /// An endpoint is judged after this many requests in half an hour …
 const REQUESTS: u32 = 100;
@@ -63,6 +64,21 @@ impl Bar {
     }
 }
 
+/// What was measured together with what is known beforehand: so many answers the catalogue vouches for.
+pub(super) fn with_prior(health: Health, prior: Option<ToolCallPrior>) -> Health {
+    let Some(ToolCallPrior { judged, bad }) = prior else {
+        return health;
+    };
+    Health {
+        requests: health.requests.max(judged),
+        tools: ToolCalls {
+            judged: health.tools.judged.saturating_add(judged),
+            bad: health.tools.bad.saturating_add(bad),
+        },
+        ..health
+    }
+}
+
 fn is_judged(health: &Health) -> bool {
     health.requests >= REQUESTS && health.tools.judged >= TOOL_REQUESTS
 }
@@ -95,7 +111,7 @@ fn median(values: &mut [f64]) -> Option<f64> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::health::{Percentiles, ToolCalls};
+    use super::super::health::Percentiles;
     use super::*;
 
     fn measured(tokens_per_second: f64, bad: u32) -> Health {
@@ -124,6 +140,23 @@ mod tests {
         let qualities: Vec<Quality> = peers.iter().map(|peer| bar.quality(peer)).collect();
         use Quality::{Good, Poor, Unknown};
         assert_eq!(qualities, [Good, Good, Good, Poor, Poor, Unknown]);
+    }
+
+    #[test]
+    fn the_catalogue_can_vouch_for_an_endpoint() {
+        let prior = |judged, bad| Some(ToolCallPrior { judged, bad });
+        let peers = [
+            with_prior(Health::default(), prior(500, 5)),
+            with_prior(Health::default(), prior(500, 6)),
+            with_prior(Health::default(), prior(500, 4)),
+            with_prior(Health::default(), prior(500, 250)),
+            with_prior(measured(100.0, 12), prior(500, 6)),
+            with_prior(Health::default(), prior(20, 0)),
+        ];
+        let bar = Bar::of(&peers);
+        let qualities: Vec<Quality> = peers.iter().map(|peer| bar.quality(peer)).collect();
+        use Quality::{Good, Poor, Unknown};
+        assert_eq!(qualities, [Good, Good, Good, Poor, Good, Unknown]);
     }
 
     #[test]

@@ -5,6 +5,7 @@
 use std::sync::Arc;
 
 use crate::catalog::snapshot::{Endpoint, Model};
+use crate::domain::ids::{EndpointTag, ModelId};
 use crate::plan::{Entry, Plan};
 
 mod error;
@@ -12,6 +13,7 @@ mod exacto;
 pub mod filter;
 pub mod health;
 pub mod price;
+pub mod report;
 pub mod score;
 pub mod sticky;
 #[cfg(test)]
@@ -103,9 +105,14 @@ pub fn rank(plan: &Plan, situation: &Situation<'_>) -> Result<Ranked, RankError>
     })
 }
 
-/// An endpoint's identity across reloads of the catalogue: the FNV-1a hash of its model and tag.
+/// An endpoint's identity across reloads of the catalogue.
 pub fn key(endpoint: &Endpoint) -> u64 {
-    let names = [endpoint.model.as_str(), "\n", endpoint.tag.as_str()];
+    key_of(&endpoint.model, &endpoint.tag)
+}
+
+/// The identity of the endpoint with this tag: the FNV-1a hash of both names.
+pub fn key_of(model: &ModelId, tag: &EndpointTag) -> u64 {
+    let names = [model.as_str(), "\n", tag.as_str()];
     names
         .iter()
         .flat_map(|name| name.bytes())

@@ -138,7 +138,7 @@ fn scored<'a>(plan: &Plan, situation: &Situation<'_>, contender: Contender<'a>) 
         endpoint,
     } = contender;
     let (preferences, key) = (&plan.preferences, key(endpoint));
-    let health = situation.health.health(key, endpoint);
+    let health = exacto::with_prior(situation.health.health(key, endpoint), endpoint.tool_calls);
     let stuck_to = situation.stuck.get(position).copied().flatten();
     let by = by(plan, entry.sort);
     let score = Score {
@@ -229,8 +229,8 @@ impl Scored<'_> {
     }
 }
 
-/// A caller who sorts or orders has asked for it: only an endpoint that is down goes to the back,
-/// and an ordered one not even then, unless it rests.
+/// A caller who sorts has asked for it: only an endpoint that is down or rests goes to the back. A
+/// caller's own order is kept whatever is known.
 fn standing(by: By, standing: Standing) -> u8 {
     let counts = match by {
         By::Balance | By::Sort(Sort::Exacto) => true,

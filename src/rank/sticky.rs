@@ -7,7 +7,9 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering::Relaxed};
 
+use super::Candidate;
 use crate::domain::ids::{AccountId, ModelId};
+use crate::plan::Plan;
 use crate::plan::conversation::Conversation;
 
 /// Places in the table; a power of two.
@@ -37,7 +39,46 @@ impl Default for Sticky {
     }
 }
 
+/// A prompt cache that an answer may have filled: which conversation, at which endpoint.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Cache {
+    key: StickyKey,
+    endpoint: u64,
+    /// Whether the caller named the conversation; a guessed one sticks only once the cache was seen to work.
+    named: bool,
+}
+
+impl Cache {
+    /// The cache of the endpoint that serves a plan; `None` where nothing would be gained by coming back.
+    pub fn of(account: &AccountId, plan: &Plan, candidate: &Candidate) -> Option<Self> {
+        let conversation = plan.conversation?;
+        candidate.endpoint.pricing.base.caches().then(|| Cache {
+            key: StickyKey::new(account, &candidate.model.id, conversation),
+            endpoint: super::key(&candidate.endpoint),
+            named: conversation.named,
+        })
+    }
+}
+
 impl Sticky {
+    /// For each entry of a plan, the key of the endpoint that served its conversation last.
+    pub fn stuck(&self, account: &AccountId, plan: &Plan, now: i64) -> Vec<Option<u64>> {
+        let Some(conversation) = plan.conversation else {
+            return Vec::new();
+        };
+        let models = plan.entries.iter().map(|entry| &entry.model.id);
+        models
+            .map(|model| self.endpoint(StickyKey::new(account, model, conversation), now))
+            .collect()
+    }
+
+    /// Notes a good answer, of whose prompt so many tokens came from the cache.
+    pub fn answered(&self, cache: Cache, cached_tokens: u64, now: i64) {
+        if cache.named || cached_tokens > 0 {
+            self.served(cache.key, cache.endpoint, now);
+        }
+    }
+
     /// The key of the endpoint that served the conversation last.
     pub fn endpoint(&self, key: StickyKey, now: i64) -> Option<u64> {
         let place = self.place(key)?;

@@ -12,6 +12,7 @@ use super::source::StreamError;
 use crate::domain::event::{Choice, Reply};
 use crate::domain::generation::Charge;
 use crate::domain::ids::{GenerationId, ModelId};
+use crate::domain::route::Report;
 use crate::domain::usage::Usage;
 
 /// Deliveries that wait for a slow reader before the upstream is made to wait.
@@ -41,6 +42,8 @@ pub struct Receipt {
     pub system_fingerprint: Option<String>,
     /// The tier that served.
     pub service_tier: Option<String>,
+    /// How the endpoint was chosen, for a caller who asked (contract 3.4).
+    pub report: Option<Box<Report>>,
 }
 
 /// A complete answer, already settled.

@@ -7,3 +7,4 @@ pub mod meter;
 pub mod relay;
 pub mod sanity;
 pub mod source;
+pub mod tools;

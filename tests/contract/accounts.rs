@@ -24,6 +24,7 @@ pub(super) const ROUTES: &[&str] = &[
     "GET /credits",
     "GET /activity",
     "GET /generation",
+    "GET /generation/explain",
     "POST /auth/keys",
     "POST /auth/keys/code",
 ];
@@ -149,6 +150,14 @@ async fn generation(server: &Server, held: &mut Held) {
             server
                 .http
                 .get(&format!("/api/v1/generation?id={id}"))
+                .await,
+        );
+        held.hold(
+            "GET /generation/explain",
+            200,
+            server
+                .http
+                .get(&format!("/api/v1/generation/explain?id={id}"))
                 .await,
         );
     }

@@ -90,7 +90,7 @@ const OPEN_WORDS: [(&str, &str); 2] = [
     ("14.1", "ProviderResponse/properties/provider_name"),
 ];
 
-/// Routes that the reference no longer describes: section, method, path, status, media type, schema.
+/// Routes that the reference does not describe, or no longer: section, method, path, status, media type, schema.
 fn routes() -> Vec<(
     &'static str,
     &'static str,
@@ -120,6 +120,14 @@ fn routes() -> Vec<(
             200,
             json,
             parameters(),
+        ),
+        (
+            "14.1",
+            "get",
+            "/generation/explain",
+            200,
+            json,
+            explanation(),
         ),
     ]
 }
@@ -301,6 +309,61 @@ fn text_chunk() -> Value {
     let mut fields = text_completion_fields();
     fields["error"] = reference("/components/schemas/ChatStreamChunk/properties/error");
     object(&["id", "object", "created", "model", "choices"], fields)
+}
+
+/// Why a run went where it went: this gateway's own.
+fn explanation() -> Value {
+    let decimal = || json!({"type": ["number", "null"]});
+    let refused =
+        json!({"type": ["object", "null"], "properties": {"by": text_or_null(), "reason": text()}});
+    let score = json!({"type": ["object", "null"], "properties": {
+        "ordered_by": {"enum": ["balance", "order", "price", "throughput", "latency", "exacto"]},
+        "health": {"enum": ["well", "degraded", "outage", "down", "resting"]},
+        "expected_cost": {"type": ["string", "number"]}, "throughput": decimal(), "latency_ms": decimal(),
+        "tool_quality": text_or_null(), "sticky": {"type": "boolean"}, "misses_preference": {"type": "boolean"}
+    }});
+    let candidate = object(
+        &[
+            "model",
+            "endpoint",
+            "provider_name",
+            "place",
+            "refused",
+            "score",
+        ],
+        json!({"model": text(), "endpoint": text(), "provider_name": text(), "place": {"type": ["integer", "null"]}, "refused": refused, "score": score}),
+    );
+    let attempt = object(
+        &[
+            "model",
+            "endpoint",
+            "provider_name",
+            "status",
+            "failure",
+            "latency",
+        ],
+        json!({"model": text(), "endpoint": text(), "provider_name": text(), "status": {"type": ["integer", "null"]}, "failure": text_or_null(), "latency": number()}),
+    );
+    let price = object(
+        &["gross", "discount", "net", "insured"],
+        json!({"gross": {"type": "number"}, "discount": {"type": "number"}, "net": {"type": "number"}, "prices": {}, "source": text_or_null(), "insured": {"type": "boolean"}}),
+    );
+    let data = object(
+        &[
+            "id",
+            "requested",
+            "strategy",
+            "candidates",
+            "attempts",
+            "price",
+        ],
+        json!({
+            "id": text(), "requested": text(), "strategy": text_or_null(), "model": text_or_null(),
+            "provider_name": text_or_null(), "endpoint": text_or_null(),
+            "candidates": {"type": "array", "items": candidate}, "attempts": {"type": "array", "items": attempt}, "price": price
+        }),
+    );
+    object(&["data"], json!({ "data": data }))
 }
 
 fn parameters() -> Value {

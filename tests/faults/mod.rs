@@ -4,3 +4,4 @@ mod away;
 mod crash;
 mod disconnect;
 mod overspend;
+mod upstreams;

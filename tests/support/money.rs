@@ -83,6 +83,7 @@ pub(crate) fn run(who: &Principal, net: i64) -> Generation {
             ..Charge::default()
         },
         attempts: Vec::new(),
+        route: None,
         referer: None,
         title: None,
         user_agent: None,

@@ -9,9 +9,10 @@ use std::time::Duration;
 use parking_lot::Mutex;
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::sync::Notify;
 use tokio::task::JoinHandle;
+use tokio::time::timeout;
 
 /// A request as the provider saw it.
 #[derive(Clone, Debug)]
@@ -115,6 +116,25 @@ impl Upstream {
             .unwrap()
     }
 
+    /// An address that never completes a connection: its queue of connections that nobody accepts is full.
+    pub(crate) async fn black_hole() -> BlackHole {
+        let socket = TcpSocket::new_v4().unwrap();
+        socket.bind(([127, 0, 0, 1], 0).into()).unwrap();
+        let listener = socket.listen(1).unwrap();
+        let address = listener.local_addr().unwrap();
+        let mut waiting = Vec::new();
+        while let Ok(connected) =
+            timeout(Duration::from_millis(50), TcpStream::connect(address)).await
+        {
+            waiting.push(connected.unwrap());
+        }
+        BlackHole {
+            address,
+            _listener: listener,
+            _waiting: waiting,
+        }
+    }
+
     /// Every request so far.
     pub(crate) fn seen(&self) -> Vec<Seen> {
         self.seen.lock().clone()
@@ -156,6 +176,13 @@ impl Upstream {
             completion,
         )
     }
+}
+
+/// See [`Upstream::black_hole`].
+pub(crate) struct BlackHole {
+    pub(crate) address: SocketAddr,
+    _listener: TcpListener,
+    _waiting: Vec<TcpStream>,
 }
 
 /// `[[providers]]` for a provider at `base_url`, serving `acme/orca`.

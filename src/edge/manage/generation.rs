@@ -10,6 +10,7 @@ use super::moment::Moment;
 use super::{Data, Params};
 use crate::domain::generation::{Attempt, Generation};
 use crate::domain::money::Nanos;
+use crate::domain::principal::Principal;
 use crate::domain::usage::Tokens;
 use crate::edge::error::ApiError;
 use crate::edge::extract::Caller;
@@ -27,16 +28,26 @@ pub async fn show(
     Caller(who): Caller,
     Params(wanted): Params<Wanted>,
 ) -> Result<Response, ApiError> {
+    let run = find(&store, &who, wanted).await?;
+    Ok(Json(Data {
+        data: GenerationView::of(&run),
+    })
+    .into_response())
+}
+
+/// The run that is wanted, if the caller's account made it.
+pub(super) async fn find(
+    store: &Store,
+    who: &Principal,
+    wanted: Wanted,
+) -> Result<Generation, ApiError> {
     let id = wanted
         .id
         .filter(|id| !id.is_empty())
         .ok_or_else(|| ApiError::invalid("id: required"))?;
     let stored = store.generation(&who.account, &id).await?;
     let stored = stored.ok_or_else(|| ApiError::not_found(format!("Generation {id} not found")))?;
-    Ok(Json(Data {
-        data: GenerationView::of(&stored.generation),
-    })
-    .into_response())
+    Ok(stored.generation)
 }
 
 /// A run as the contract shows it. What the gateway does not do yet is null, since absent is not zero.

@@ -3,6 +3,7 @@
 pub mod activity;
 pub mod credits;
 pub(crate) mod dollars;
+pub mod explain;
 pub mod generation;
 pub mod key;
 pub mod keys;

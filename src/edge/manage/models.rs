@@ -25,6 +25,7 @@ use http::{HeaderMap, HeaderValue, StatusCode, Uri};
 use serde_json::json;
 use sha2::{Digest as _, Sha256};
 
+use crate::attempt::health::Healths;
 use crate::catalog::Catalog;
 use crate::catalog::snapshot::{Lack, Model, Snapshot};
 use crate::clock;
@@ -33,12 +34,13 @@ use crate::edge::extract::Caller;
 use crate::plan::slug;
 use given::QueryError;
 use query::{Page, Query};
-use view::{ModelEndpoints, ModelView, supported_parameters};
+use view::{Measured, ModelEndpoints, ModelView, supported_parameters};
 
 /// The catalogue with its models serialised. Cloning shares it.
 #[derive(Clone)]
 pub struct Listing {
     catalog: Catalog,
+    healths: Healths,
     ready: Arc<ArcSwapOption<Ready>>,
 }
 
@@ -124,14 +126,13 @@ pub async fn one(
     Ok(Json(json!({ "data": view })).into_response())
 }
 
-/// `GET /models/{author}/{slug}/endpoints`.
+/// `GET /models/{author}/{slug}/endpoints`. Speed is shown to callers with a key alone (contract 13.5).
 pub async fn endpoints(
     State(listing): State<Listing>,
+    caller: Option<Caller>,
     Path((author, slug)): Path<(String, String)>,
 ) -> Result<Response, ApiError> {
-    let snapshot = listing.catalog.snapshot();
-    let view = ModelEndpoints::of(served(&snapshot, &format!("{author}/{slug}"))?);
-    Ok(Json(json!({ "data": view })).into_response())
+    listing.endpoints(&format!("{author}/{slug}"), caller.is_some())
 }
 
 /// `GET /parameters/{author}/{slug}`, which older clients still ask for.
@@ -146,12 +147,28 @@ pub async fn parameters(
 }
 
 impl Listing {
-    /// Lists what `catalog` holds, now and after every reload.
-    pub fn new(catalog: Catalog) -> Self {
+    /// Lists what `catalog` holds, now and after every reload, and how the endpoints do.
+    pub fn new(catalog: Catalog, healths: Healths) -> Self {
         Listing {
             catalog,
+            healths,
             ready: Arc::default(),
         }
+    }
+
+    /// Who serves a model, how well, and for those who may know, how fast.
+    fn endpoints(&self, slug: &str, with_speed: bool) -> Result<Response, ApiError> {
+        let snapshot = self.catalog.snapshot();
+        let healths = self.healths.view(clock::now_ms());
+        let view = ModelEndpoints::of(served(&snapshot, slug)?, |endpoint| {
+            let measured = Measured::of(&healths, endpoint);
+            if with_speed {
+                measured
+            } else {
+                measured.without_speed()
+            }
+        });
+        Ok(Json(json!({ "data": view })).into_response())
     }
 
     /// The catalogue itself.

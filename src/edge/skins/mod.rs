@@ -6,6 +6,7 @@ pub mod completions;
 pub mod embeddings;
 mod envelope;
 mod render;
+pub(in crate::edge) mod report;
 mod serve;
 
 pub use serve::StreamStyle;

@@ -4,6 +4,8 @@
 use bytes::Bytes;
 use serde::Serialize;
 
+use super::report;
+
 use crate::domain::event::{Choice, Message, ToolCall};
 use crate::domain::generation::Charge;
 use crate::domain::json::{JsonText, write_string};
@@ -51,6 +53,7 @@ pub(super) fn whole(shape: Shape, whole: &Whole) -> Bytes {
     }
     out.extend_from_slice(b"],\"usage\":");
     write_usage_object(receipt, &mut out);
+    write_report(receipt, &mut out);
     out.push(b'}');
     out.into()
 }
@@ -104,6 +107,7 @@ impl ChunkFrame {
         }
         out.extend_from_slice(b"],\"usage\":");
         write_usage_object(receipt, out);
+        write_report(receipt, out);
         out.extend_from_slice(b"}\n\n");
     }
 
@@ -120,6 +124,9 @@ impl ChunkFrame {
         }
         out.extend_from_slice(b"],\"error\":");
         out.extend_from_slice(error.error_object().to_string().as_bytes());
+        if let Some(routing) = error.routing() {
+            write_routing(routing, out);
+        }
         out.extend_from_slice(b"}\n\n");
     }
 
@@ -304,6 +311,17 @@ fn write_tool_call(call: &ToolCall, delta: bool, out: &mut Vec<u8>) {
     out.extend_from_slice(b"\"arguments\":");
     out.extend_from_slice(call.arguments.as_ref().map_or(b"\"\"", JsonText::as_bytes));
     out.extend_from_slice(b"}}");
+}
+
+fn write_report(receipt: &Receipt, out: &mut Vec<u8>) {
+    if let Some(report) = &receipt.report {
+        write_routing(&report::metadata(report), out);
+    }
+}
+
+fn write_routing(metadata: &serde_json::Value, out: &mut Vec<u8>) {
+    out.extend_from_slice(b",\"openrouter_metadata\":");
+    out.extend_from_slice(metadata.to_string().as_bytes());
 }
 
 fn write_optional(text: Option<&str>, out: &mut Vec<u8>) {

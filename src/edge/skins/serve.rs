@@ -58,7 +58,7 @@ pub(super) async fn serve(
         Ok(Ok(Ok(Begun::Stream(head, deliveries)))) => {
             events(SseBody::streaming(skin, head, deliveries, style))
         }
-        Ok(Ok(Err(refusal))) => ApiError::from(refusal).for_user(&account).into_response(),
+        Ok(Ok(Err(refused))) => ApiError::from(refused).for_user(&account).into_response(),
         Ok(Err(_panicked)) => ApiError::internal().into_response(),
         Err(_still_waiting) => events(SseBody::waiting(
             skin,

@@ -67,11 +67,22 @@ fn routes(config: &str, environment: Environment) -> Router {
         .route("/models/count", get(count))
         .route("/embeddings/models", get(list_embeddings))
         .route("/model/{author}/{slug}", get(one))
-        .route("/models/{author}/{slug}/endpoints", get(endpoints))
+        .route("/models/{author}/{slug}/endpoints", get(endpoints_in_full))
         .route("/parameters/{author}/{slug}", get(parameters))
         .route("/providers", get(providers::list))
         .route("/endpoints/zdr", get(providers::zdr))
-        .with_state(Listing::new(Catalog::load(source).unwrap()))
+        .with_state(Listing::new(
+            Catalog::load(source).unwrap(),
+            Healths::default(),
+        ))
+}
+
+/// As a caller with a key sees them.
+async fn endpoints_in_full(
+    State(listing): State<Listing>,
+    Path((author, slug)): Path<(String, String)>,
+) -> Result<Response, ApiError> {
+    listing.endpoints(&format!("{author}/{slug}"), true)
 }
 
 fn labs() -> Router {

@@ -4,7 +4,10 @@
 use serde::Serialize;
 
 use super::prices::PricingView;
+use crate::attempt::health::{Published, View};
 use crate::catalog::snapshot::{Endpoint, Model};
+use crate::rank;
+use crate::rank::health::{HealthView as _, Standing};
 
 /// A model (contract 13.2). Price, limits and the rest that one endpoint decides are those of the endpoint tried first.
 #[derive(Serialize)]
@@ -110,6 +113,65 @@ struct Percentiles {
     p99: f64,
 }
 
+impl Measured {
+    /// What was measured of an endpoint.
+    pub(in crate::edge) fn of(healths: &View, endpoint: &Endpoint) -> Self {
+        let Some(Published {
+            uptime,
+            latency_ms,
+            throughput,
+        }) = healths.summary(endpoint).map(|summary| summary.published)
+        else {
+            return Measured::default();
+        };
+        let [uptime_last_5m, uptime_last_30m, uptime_last_1d] =
+            uptime.map(|percent| percent.map(|percent| rounded(percent, 100.0)));
+        Measured {
+            status: status(healths.health(rank::key(endpoint), endpoint).standing),
+            uptime_last_5m,
+            uptime_last_30m,
+            uptime_last_1d,
+            latency_last_30m: latency_ms.map(|millis| Percentiles::of(&millis, 1.0)),
+            throughput_last_30m: throughput.map(|tokens| Percentiles::of(&tokens, 10.0)),
+        }
+    }
+
+    /// The same without latency and throughput.
+    pub(in crate::edge) fn without_speed(self) -> Self {
+        Measured {
+            latency_last_30m: None,
+            throughput_last_30m: None,
+            ..self
+        }
+    }
+}
+
+/// 0 is healthy, the rest is worse the lower; the contract (13.5) names the numbers and not their meanings.
+fn status(standing: Standing) -> i8 {
+    match standing {
+        Standing::Well => 0,
+        Standing::Degraded => -1,
+        Standing::Outage => -2,
+        Standing::Down => -5,
+        Standing::Resting => -10,
+    }
+}
+
+impl Percentiles {
+    fn of(measured: &rank::health::Percentiles, decimals: f64) -> Self {
+        Percentiles {
+            p50: rounded(measured.p50, decimals),
+            p75: rounded(measured.p75, decimals),
+            p90: rounded(measured.p90, decimals),
+            p99: rounded(measured.p99, decimals),
+        }
+    }
+}
+
+fn rounded(value: f64, decimals: f64) -> f64 {
+    (value * decimals).round() / decimals
+}
+
 impl<'a> ModelView<'a> {
     /// `None` for a model that nobody can serve now.
     pub(in crate::edge) fn of(model: &'a Model) -> Option<Self> {
@@ -210,8 +272,8 @@ pub(in crate::edge) fn tokenizer(id: &str) -> &'static str {
 }
 
 impl<'a> ModelEndpoints<'a> {
-    /// The model and its endpoints that can be used now.
-    pub(in crate::edge) fn of(model: &'a Model) -> Self {
+    /// The model and its endpoints that can be used now, each with what is measured of it.
+    pub(in crate::edge) fn of(model: &'a Model, measured: impl Fn(&Endpoint) -> Measured) -> Self {
         ModelEndpoints {
             id: model.id.as_str(),
             name: &model.name,
@@ -221,7 +283,7 @@ impl<'a> ModelEndpoints<'a> {
             endpoints: model
                 .endpoints
                 .iter()
-                .map(|endpoint| EndpointView::of(model, endpoint, Measured::default()))
+                .map(|endpoint| EndpointView::of(model, endpoint, measured(endpoint)))
                 .collect(),
         }
     }
