@@ -10,6 +10,7 @@
 use criterion::{criterion_group, criterion_main};
 
 mod frames;
+mod routing;
 mod settle;
 #[allow(
     dead_code,
@@ -21,5 +22,5 @@ mod settle;
 )]
 mod support;
 
-criterion_group!(parts, frames::frames, settle::settle);
+criterion_group!(parts, frames::frames, routing::routing, settle::settle);
 criterion_main!(parts);
