@@ -437,4 +437,3 @@ pub(super) fn note_retry_after(response: &Response, smallest: &mut Option<u64>) 
         (known, new) => known.or(new),
     };
 }
-
