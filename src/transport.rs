@@ -20,9 +20,10 @@ use hyper_util::rt::{TokioExecutor, TokioTimer};
 use parking_lot::RwLock;
 
 use crate::catalog::snapshot::{Auth, Endpoint, Provider};
+use crate::clock;
 use crate::domain::ids::ProviderSlug;
 use crate::echo;
-use crate::wire::Encoded;
+use crate::wire::{Encoded, sign};
 
 /// The base URL of the model that lives in this process (see [`crate::echo`]).
 pub const ECHO_BASE_URL: &str = "internal:echo";
@@ -267,6 +268,10 @@ fn request(
             secret_header(&format!("Bearer {}", key.expose()))?,
         )),
         Auth::Header(name, key) => drop(headers.insert(name.clone(), secret_header(key.expose())?)),
+        Auth::Aws(key) => headers.extend(
+            sign::signature(key, &uri, &encoded.body, clock::now_ms())
+                .map_err(|reason| TransportError::Address(reason.to_owned()))?,
+        ),
     }
     let mut request = Request::post(uri)
         .body(Full::new(encoded.body))

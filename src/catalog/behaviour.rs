@@ -28,6 +28,7 @@ pub(super) struct Behaviour {
     pub(super) input_type: Option<bool>,
     pub(super) byte_vectors: Option<bool>,
     pub(super) cancels: Option<bool>,
+    pub(super) api_version: Option<String>,
     /// Rules for some of its models, each over the ones before.
     pub(super) models: Vec<ModelRule>,
 }
@@ -113,6 +114,7 @@ impl Behaviour {
             input_type: fields.take("input_type"),
             byte_vectors: fields.take("byte_vectors"),
             cancels: fields.take("cancels"),
+            api_version: fields.take("api_version"),
             models: Vec::new(),
         }
     }
@@ -144,6 +146,7 @@ impl Behaviour {
             input_type: over.input_type.or(self.input_type),
             byte_vectors: over.byte_vectors.or(self.byte_vectors),
             cancels: over.cancels.or(self.cancels),
+            api_version: over.api_version.clone().or(self.api_version.clone()),
             models: [&self.models[..], &over.models[..]].concat(),
         }
     }
@@ -184,6 +187,7 @@ impl Behaviour {
             max_inputs: self.max_inputs,
             input_type: self.input_type.unwrap_or(openai.input_type),
             byte_vectors: self.byte_vectors.unwrap_or(openai.byte_vectors),
+            api_version: self.api_version.clone(),
         }
     }
 }

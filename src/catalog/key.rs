@@ -4,6 +4,7 @@ use std::fs;
 
 use http::{HeaderName, HeaderValue};
 
+use super::amazon;
 use super::environment::Environment;
 use super::problem::Problem;
 use super::rows::KeyRow;
@@ -16,6 +17,7 @@ pub(super) enum Place<'a> {
     Bearer,
     Header(&'a str),
     Query(&'a str),
+    Amazon,
 }
 
 impl<'a> Place<'a> {
@@ -27,6 +29,7 @@ impl<'a> Place<'a> {
             _ => match wire.key_place() {
                 KeyPlace::Bearer => Place::Bearer,
                 KeyPlace::Header(name) => Place::Header(name),
+                KeyPlace::Amazon => Place::Amazon,
             },
         }
     }
@@ -53,10 +56,20 @@ pub(super) fn auth(
         },
         None => key.env.0.iter().find_map(|name| environment.get(name)),
     };
-    let Some(secret) = found
+    let found = found
         .map(|text| Secret::new(&text))
-        .filter(|secret| !secret.expose().is_empty())
-    else {
+        .filter(|secret| !secret.expose().is_empty());
+    if let Place::Amazon = place {
+        match amazon::auth(found.as_ref(), environment) {
+            Ok(Some(auth)) => return auth,
+            Ok(None) => {}
+            Err(reason) => {
+                problem(reason);
+                return Auth::None;
+            }
+        }
+    }
+    let Some(secret) = found else {
         let place = |file: &std::path::PathBuf| format!("the content of {}", file.display());
         missing.extend(
             key.file
@@ -70,7 +83,7 @@ pub(super) fn auth(
         problem("has characters that no header can carry".to_owned());
     }
     match place {
-        Place::Bearer => Auth::Bearer(secret),
+        Place::Bearer | Place::Amazon => Auth::Bearer(secret),
         Place::Query(name) => Auth::Query((*name).to_owned(), secret),
         Place::Header(name) => match HeaderName::try_from(*name) {
             Ok(name) => Auth::Header(name, secret),

@@ -4,6 +4,7 @@
 //!
 //! `draft` reads what is written, `provider_config` lays the operator's tables over it, `build` looks up keys and variables.
 
+mod amazon;
 mod behaviour;
 mod build;
 mod check;

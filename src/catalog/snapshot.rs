@@ -12,6 +12,7 @@ use crate::domain::money::Picos;
 use crate::domain::secret::Secret;
 use crate::wire::WireName;
 use crate::wire::quirks::Quirks;
+use crate::wire::sign::AwsKey;
 
 /// Everything that can be served now, and what is known but lacks a key.
 #[derive(Debug, Default)]
@@ -230,6 +231,8 @@ pub enum Auth {
     Header(HeaderName, Secret),
     /// The key in the query of the address, such as `?key=…`.
     Query(String, Secret),
+    /// A signature of each request.
+    Aws(AwsKey),
 }
 
 /// How long to wait for a provider.

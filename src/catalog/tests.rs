@@ -357,7 +357,7 @@ fn the_examples_of_the_readme_are_right() {
         .skip(1)
         .filter_map(|text| text.split("```").next())
         .collect();
-    assert_eq!(examples.len(), 2);
+    assert_eq!(examples.len(), 3);
     for example in examples {
         load(keys(&[]), example);
     }

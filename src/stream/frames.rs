@@ -9,7 +9,8 @@ use bytes::{Bytes, BytesMut};
 use memchr::{memchr, memchr2};
 use smallvec::SmallVec;
 
-use crate::wire::Frame;
+use super::aws::AwsFramer;
+use crate::wire::{Frame, Framing};
 
 /// The largest event that is accepted: an image or a minute of audio in base64 fits.
 pub const MAX_FRAME: usize = 16 << 20;
@@ -32,10 +33,51 @@ pub struct SseFramer {
     comments: u64,
 }
 
-/// An event larger than [`MAX_FRAME`].
+/// Why bytes cannot be cut into events.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("a server-sent event is larger than {MAX_FRAME} bytes")]
-pub struct FrameError;
+pub enum FrameError {
+    /// An event larger than [`MAX_FRAME`].
+    #[error("an event of the stream is larger than {MAX_FRAME} bytes")]
+    TooLarge,
+    /// Lengths or checksums that do not fit, where there are some.
+    #[error("the stream is corrupt")]
+    Corrupt,
+}
+
+/// Cuts a stream into frames, whichever way its protocol frames them.
+#[derive(Debug)]
+pub enum Framer {
+    /// Server-sent events.
+    Sse(SseFramer),
+    /// Amazon's binary messages.
+    Aws(AwsFramer),
+}
+
+impl Framer {
+    /// A framer at the start of a stream.
+    pub fn new(framing: Framing) -> Self {
+        match framing {
+            Framing::Sse => Framer::Sse(SseFramer::new()),
+            Framing::AwsEventStream => Framer::Aws(AwsFramer::default()),
+        }
+    }
+
+    /// Takes the next read and appends the frames that it completes.
+    pub fn feed(&mut self, bytes: &Bytes, frames: &mut Vec<Frame>) -> Result<(), FrameError> {
+        match self {
+            Framer::Sse(framer) => framer.feed(bytes, frames),
+            Framer::Aws(framer) => framer.feed(bytes, frames),
+        }
+    }
+
+    /// The stream has ended. A message of a known length that was cut off is none.
+    pub fn end(&mut self, frames: &mut Vec<Frame>) {
+        match self {
+            Framer::Sse(framer) => framer.end(frames),
+            Framer::Aws(_) => {}
+        }
+    }
+}
 
 impl SseFramer {
     /// A framer at the start of a stream.
@@ -125,7 +167,7 @@ impl SseFramer {
 
     fn check_size(&self) -> Result<(), FrameError> {
         if self.size + self.partial.len() > MAX_FRAME {
-            Err(FrameError)
+            Err(FrameError::TooLarge)
         } else {
             Ok(())
         }
@@ -235,8 +277,8 @@ mod tests {
                 framer.feed(&Bytes::from_static(tail), &mut Vec::new())
             })
         };
-        assert_eq!(lines(b"", b""), Err(FrameError));
-        assert_eq!(lines(b"data: ", b"\n"), Err(FrameError));
+        assert_eq!(lines(b"", b""), Err(FrameError::TooLarge));
+        assert_eq!(lines(b"data: ", b"\n"), Err(FrameError::TooLarge));
         assert_eq!(lines(b"data: ", b"\n\n"), Ok(()));
     }
 

@@ -1,5 +1,6 @@
 //! Streams: bytes into frames, frames into events, events to the client, counted on the way.
 
+pub mod aws;
 pub mod client;
 pub mod count;
 pub mod frames;

@@ -6,15 +6,15 @@ use std::time::Duration;
 
 use tokio::time::{Instant, timeout_at};
 
-use super::frames::SseFramer;
+use super::frames::Framer;
 use crate::domain::event::{Event, Reply};
 use crate::transport::{Body, TransportError};
-use crate::wire::{DecodeError, Frame, StreamDecoder};
+use crate::wire::{DecodeError, Frame, Framing, StreamDecoder};
 
 /// A streamed answer on its way in. Dropping it cancels the upstream.
 pub struct EventStream {
     body: Body,
-    framer: SseFramer,
+    framer: Framer,
     decoder: Box<dyn StreamDecoder>,
     events: VecDeque<Event>,
     phase: Phase,
@@ -52,7 +52,7 @@ impl EventStream {
     ) -> Self {
         EventStream {
             body,
-            framer: SseFramer::default(),
+            framer: Framer::new(decoder.framing()),
             decoder,
             events: VecDeque::new(),
             phase: Phase::Reading,
@@ -69,7 +69,7 @@ impl EventStream {
             .chain(reply.usage.map(Event::Usage));
         EventStream {
             body: Body::empty(),
-            framer: SseFramer::default(),
+            framer: Framer::new(Framing::Sse),
             decoder: Box::new(NothingMore),
             events: events.collect(),
             phase: Phase::Ended,

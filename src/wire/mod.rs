@@ -13,6 +13,7 @@ use crate::domain::call::Call;
 use crate::domain::event::{Event, Reply};
 
 pub mod anthropic;
+pub mod bedrock;
 mod call_id;
 pub mod chat;
 mod fault;
@@ -23,6 +24,7 @@ mod path;
 pub mod quirks;
 pub mod responses;
 mod shape;
+pub mod sign;
 mod usage;
 mod vector;
 
@@ -34,12 +36,12 @@ pub fn wire(name: WireName) -> Option<&'static dyn Wire> {
         WireName::Openai => Some(&openai::OpenAi),
         WireName::Anthropic => Some(&anthropic::Anthropic),
         WireName::Responses => Some(&responses::Responses),
-        WireName::Azure
-        | WireName::Gemini
+        WireName::Bedrock => Some(&bedrock::Bedrock),
+        WireName::Azure => Some(&openai::Azure),
+        WireName::Gemini
         | WireName::Vertex
         | WireName::VertexAnthropic
         | WireName::VertexOpenai
-        | WireName::Bedrock
         | WireName::Cohere
         | WireName::Watsonx
         | WireName::Replicate => None,
@@ -62,11 +64,6 @@ pub trait Wire: Send + Sync {
         let _ = headers;
         fault::of_status(status, body)
     }
-
-    /// How the bytes of a streamed answer are cut into frames.
-    fn framing(&self) -> Framing {
-        Framing::Sse
-    }
 }
 
 /// How a streamed answer is cut into frames.
@@ -75,15 +72,22 @@ pub enum Framing {
     /// Server-sent events.
     #[default]
     Sse,
+    /// Amazon's binary event stream.
+    AwsEventStream,
 }
 
 /// Turns the frames of one streamed answer into events.
 pub trait StreamDecoder: Send {
-    /// Takes one server-sent event and appends what it means.
+    /// Takes one frame and appends what it means.
     fn frame(&mut self, frame: &Frame, events: &mut Vec<Event>) -> Result<(), DecodeError>;
 
     /// The upstream closed the stream. An answer that had not ended is [`DecodeError::Truncated`].
     fn end(&mut self, events: &mut Vec<Event>) -> Result<(), DecodeError>;
+
+    /// How the bytes are cut into the frames that it takes.
+    fn framing(&self) -> Framing {
+        Framing::Sse
+    }
 }
 
 /// One event of a streamed answer.

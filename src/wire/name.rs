@@ -38,6 +38,8 @@ pub enum KeyPlace {
     Bearer,
     /// A header of its own.
     Header(&'static str),
+    /// A signature, or `Authorization: Bearer …` where the key is a token.
+    Amazon,
 }
 
 /// Name, protocol, and where the key goes unless the catalogue says otherwise.
@@ -62,7 +64,7 @@ const TABLE: [(&str, WireName, KeyPlace); 12] = [
         KeyPlace::Bearer,
     ),
     ("vertex-openai", WireName::VertexOpenai, KeyPlace::Bearer),
-    ("bedrock", WireName::Bedrock, KeyPlace::Bearer),
+    ("bedrock", WireName::Bedrock, KeyPlace::Amazon),
     ("cohere", WireName::Cohere, KeyPlace::Bearer),
     ("watsonx", WireName::Watsonx, KeyPlace::Bearer),
     ("replicate", WireName::Replicate, KeyPlace::Bearer),

@@ -3,10 +3,6 @@
 use std::fmt::Write as _;
 
 /// `text` as one segment of a path: every byte but the unreserved ones is escaped, as signatures want it too.
-#[cfg_attr(
-    not(test),
-    expect(dead_code, reason = "the wires with a model in their path follow")
-)]
 pub(super) fn segment(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len());
     for byte in text.bytes() {

@@ -33,6 +33,8 @@ pub struct Quirks {
     pub input_type: bool,
     /// Whether vectors come as signed bytes in base64 rather than as floats (Perplexity).
     pub byte_vectors: bool,
+    /// The version of the API to ask for, where it has several (Azure's deployments).
+    pub api_version: Option<String>,
 }
 
 /// The two names of the cap on output tokens.
@@ -98,6 +100,7 @@ impl Default for Quirks {
             max_inputs: None,
             input_type: false,
             byte_vectors: false,
+            api_version: None,
         }
     }
 }

@@ -1,10 +1,9 @@
 //! The protocols that are replayed: one row each.
 
-use serde_json::Value;
 use turnpike::domain::call::Form;
 use turnpike::wire::WireName;
 
-use super::expected::{anthropic, openai, responses};
+use super::expected::{anthropic, bedrock, openai, responses};
 use super::meaning::Meaning;
 use super::recordings::Recording;
 
@@ -19,12 +18,15 @@ pub(crate) struct Api {
     /// What an answer says.
     pub(crate) meaning: fn(&Recording) -> Meaning,
     /// The error that an answer is, or holds: message and code.
-    pub(crate) error: fn(&Recording) -> Option<(String, Option<String>)>,
-    /// Whether an event of a stream, by its line and what it says, ends the answer.
-    pub(crate) is_last: fn(&str, &Value) -> bool,
+    pub(crate) error: fn(&Recording) -> Option<Told>,
+    /// Where in a stream the event begins that ends the answer.
+    pub(crate) last_words_at: fn(&Recording) -> usize,
     /// How many recordings of each kind the fixtures hold, lest any be skipped.
     pub(crate) known: Known,
 }
+
+/// What an error says: message and code.
+pub(crate) type Told = (String, Option<String>);
 
 /// Numbers of recordings.
 pub(crate) struct Known {
@@ -42,7 +44,7 @@ pub(crate) const APIS: &[Api] = &[
         is_spoken_by_callers: true,
         meaning: openai::meaning,
         error: openai::error,
-        is_last: openai::is_last,
+        last_words_at: openai::last_words_at,
         known: Known {
             plain: 195,
             streams: 148,
@@ -57,7 +59,7 @@ pub(crate) const APIS: &[Api] = &[
         is_spoken_by_callers: true,
         meaning: openai::meaning,
         error: openai::error,
-        is_last: openai::is_last,
+        last_words_at: openai::last_words_at,
         known: Known {
             plain: 7,
             streams: 4,
@@ -72,7 +74,7 @@ pub(crate) const APIS: &[Api] = &[
         is_spoken_by_callers: false,
         meaning: anthropic::meaning,
         error: anthropic::error,
-        is_last: anthropic::is_last,
+        last_words_at: anthropic::last_words_at,
         known: Known {
             plain: 22,
             streams: 20,
@@ -87,12 +89,42 @@ pub(crate) const APIS: &[Api] = &[
         is_spoken_by_callers: false,
         meaning: responses::meaning,
         error: responses::error,
-        is_last: responses::is_last,
+        last_words_at: responses::last_words_at,
         known: Known {
             plain: 35,
             streams: 29,
             errors: 8,
             stream_errors: 1,
+        },
+    },
+    Api {
+        folder: "bedrock-converse",
+        wire: WireName::Bedrock,
+        form: Form::Chat,
+        is_spoken_by_callers: false,
+        meaning: bedrock::meaning,
+        error: bedrock::error,
+        last_words_at: bedrock::last_words_at,
+        known: Known {
+            plain: 12,
+            streams: 0,
+            errors: 3,
+            stream_errors: 0,
+        },
+    },
+    Api {
+        folder: "bedrock-converse-stream",
+        wire: WireName::Bedrock,
+        form: Form::Chat,
+        is_spoken_by_callers: false,
+        meaning: bedrock::meaning,
+        error: bedrock::error,
+        last_words_at: bedrock::last_words_at,
+        known: Known {
+            plain: 0,
+            streams: 4,
+            errors: 0,
+            stream_errors: 0,
         },
     },
 ];

@@ -11,12 +11,11 @@ use turnpike::catalog::snapshot::Target;
 use turnpike::domain::call::{Call, Origin};
 use turnpike::domain::event::Event;
 use turnpike::domain::json::JsonObject;
-use turnpike::stream::frames::SseFramer;
+use turnpike::stream::frames::Framer;
 use turnpike::wire::quirks::Quirks;
 use turnpike::wire::{DecodeError, Wire, wire};
 
 use super::api::{APIS, Api};
-use super::expected;
 use super::meaning::{Meaning, Said};
 use super::recordings::{Recording, are_the_fixtures, recordings};
 
@@ -99,7 +98,7 @@ fn streams_that_break_off_are_errors() {
         sound_stream,
         |api| api.known.streams,
         |replay| {
-            let end = expected::last_words_at(replay.recording, replay.api.is_last);
+            let end = (replay.api.last_words_at)(replay.recording);
             for _ in 0..20 {
                 let broken = replay.body.slice(..random.random_range(0..=end));
                 let outcome = replay.stream(&[broken]);
@@ -196,7 +195,8 @@ impl<'a> Replay<'a> {
     /// What the stream's decoder makes of a body that arrives in these pieces.
     fn stream(&self, pieces: &[Bytes]) -> Result<Vec<Event>, DecodeError> {
         let mut decoder = self.wire.decoder(&self.call, &self.target);
-        let (mut framer, mut frames, mut events) = (SseFramer::new(), Vec::new(), Vec::new());
+        let (mut framer, mut frames, mut events) =
+            (Framer::new(decoder.framing()), Vec::new(), Vec::new());
         for piece in pieces {
             framer.feed(piece, &mut frames).unwrap();
         }

@@ -100,15 +100,14 @@ fn check(plain: &Value, events: &[Value]) {
     assert_eq!(end, "[DONE]");
 }
 
-/// Text, and nothing else.
-fn is_plain_text(recording: &Recording) -> bool {
-    let calls = [
+/// An answer of text, and nothing else.
+fn is_text(recording: &Recording) -> bool {
+    let other = [
         "tool_call",
         "error",
         "length",
         "error_in_stream",
         "server_tool_call",
-        "tools",
         "refusal",
         "incomplete",
         "content_filter",
@@ -116,7 +115,12 @@ fn is_plain_text(recording: &Recording) -> bool {
     !recording
         .features
         .iter()
-        .any(|feature| calls.contains(&feature.as_str()))
+        .any(|feature| other.contains(&feature.as_str()))
+}
+
+/// The same, without tools on offer.
+fn is_plain_text(recording: &Recording) -> bool {
+    is_text(recording) && !recording.features.iter().any(|feature| feature == "tools")
 }
 
 #[tokio::test]
@@ -143,6 +147,48 @@ async fn responses() {
             ("/v1/responses", Some("Bearer sk-1"))
         );
         assert_eq!(seen.body["store"], false);
+    }
+}
+
+#[tokio::test]
+async fn azure() {
+    let upstream = replaying(&["openai-chat"], |recording| {
+        recording.provider == "azure" && is_plain_text(recording)
+    })
+    .await;
+    let (plain, events, seen) = asked("azure", &upstream, "az-1").await;
+    check(&plain, &events);
+    for seen in &seen {
+        assert_eq!(
+            seen.path,
+            "/v1/deployments/orca-at-lab-a/chat/completions?api-version=2024-10-21"
+        );
+        assert_eq!(seen.header("api-key"), Some("az-1"));
+    }
+}
+
+#[tokio::test]
+async fn bedrock() {
+    let upstream = replaying(&["bedrock-converse", "bedrock-converse-stream"], is_text).await;
+    let key = r#"{"accessKeyId": "AKID", "secretAccessKey": "hush", "region": "eu-west-1"}"#;
+    let (plain, events, seen) = asked("bedrock", &upstream, key).await;
+    check(&plain, &events);
+    let paths: Vec<&str> = seen.iter().map(|seen| seen.path.as_str()).collect();
+    assert_eq!(
+        paths,
+        [
+            "/v1/model/orca-at-lab-a/converse",
+            "/v1/model/orca-at-lab-a/converse-stream"
+        ]
+    );
+    for seen in &seen {
+        let proof = seen.header("authorization").unwrap();
+        assert!(
+            proof.starts_with("AWS4-HMAC-SHA256 Credential=AKID/")
+                && proof.contains("/eu-west-1/bedrock/aws4_request"),
+            "{proof}"
+        );
+        assert!(!seen.head.contains("hush"));
     }
 }
 

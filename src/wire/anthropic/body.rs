@@ -13,7 +13,7 @@ use crate::wire::EncodeError;
 use crate::wire::chat::{CacheControl, Chat, Effort, Function, ResponseFormat, Tool, ToolChoice};
 
 /// The cap on output tokens, which every request must have, where neither the caller nor the catalogue knows one.
-const USUAL_CAP: u64 = 4_096;
+pub(in crate::wire) const USUAL_CAP: u64 = 4_096;
 /// So many places of a prompt can be marked for the cache.
 const MOST_MARKERS: usize = 4;
 /// What callers who want JSON get where the API has no switch for it: an instruction.
@@ -258,7 +258,7 @@ impl<'a> OutputConfig<'a> {
 
 /// How hard to work: what the caller says of it, or of thinking where that is all there is to steer. Only models that
 /// are known to take an effort are told one.
-fn effort(chat: &Chat, target: &Target) -> Option<Effort> {
+pub(in crate::wire) fn effort(chat: &Chat, target: &Target) -> Option<Effort> {
     let known = &target.reasoning.as_ref()?.efforts;
     let takes = thinking::is_adaptive(target) || target.reasoning.as_ref()?.budget;
     let of_thinking = || {
@@ -305,7 +305,7 @@ fn mark_last<'a>(
 }
 
 /// The wish for JSON in words, where there is no field for it: JSON of any shape, and models from before schemas.
-fn in_words(chat: &Chat, target: &Target) -> Option<JsonText> {
+pub(in crate::wire) fn in_words(chat: &Chat, target: &Target) -> Option<JsonText> {
     match chat.response_format.as_ref()? {
         ResponseFormat::JsonSchema(_) if holds_to_schemas(target) => None,
         ResponseFormat::JsonSchema(wanted) => {
@@ -321,12 +321,12 @@ fn in_words(chat: &Chat, target: &Target) -> Option<JsonText> {
 }
 
 /// Whether the model can be held to a schema.
-fn holds_to_schemas(target: &Target) -> bool {
+pub(in crate::wire) fn holds_to_schemas(target: &Target) -> bool {
     target.takes("structured_outputs")
 }
 
 /// The contract allows up to 2, Anthropic up to 1.
-fn tempered(temperature: &Raw) -> Raw {
+pub(in crate::wire) fn tempered(temperature: &Raw) -> Raw {
     let hot = temperature
         .parse::<f64>()
         .is_ok_and(|temperature| temperature > 1.0);

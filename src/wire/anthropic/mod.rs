@@ -24,7 +24,9 @@ mod tests;
 mod thinking;
 mod usage;
 
-pub(super) use body::Body;
+pub(super) use body::{Body, USUAL_CAP, effort, holds_to_schemas, in_words, tempered};
+pub(super) use schema::{of_answer as answer_schema, of_arguments as arguments_schema};
+pub(super) use thinking::{Thinking, of as thinking};
 
 /// The `anthropic` wire.
 #[derive(Debug)]

@@ -5,7 +5,7 @@ use serde_json::{Map, Value, json};
 use crate::domain::json::Raw;
 
 /// The schema of a tool's arguments, which must say that it is an object.
-pub(super) fn of_arguments(given: Option<&Raw>) -> Raw {
+pub(in crate::wire) fn of_arguments(given: Option<&Raw>) -> Raw {
     let object = given.and_then(Raw::object);
     match (given, object) {
         (Some(given), Some(object)) if object.given("type").is_some() => given.clone(),
@@ -20,7 +20,7 @@ pub(super) fn of_arguments(given: Option<&Raw>) -> Raw {
 }
 
 /// The schema of an answer: each object in it must say that it has no further properties.
-pub(super) fn of_answer(given: Option<&Raw>) -> Raw {
+pub(in crate::wire) fn of_answer(given: Option<&Raw>) -> Raw {
     let parsed = given.and_then(|raw| raw.parse::<Value>().ok());
     let mut schema = parsed.unwrap_or_else(|| json!({"type": "object", "properties": {}}));
     close(&mut schema);

@@ -17,7 +17,7 @@ const LEAST: u64 = 1_024;
 /// How to think.
 #[derive(Debug, Serialize)]
 #[serde(untagged)]
-pub(super) enum Thinking<'a> {
+pub(in crate::wire) enum Thinking<'a> {
     /// In the provider's own words.
     Given(&'a Raw),
     Made(Mode),
@@ -25,7 +25,7 @@ pub(super) enum Thinking<'a> {
 
 #[derive(Debug, PartialEq, Eq, Serialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
-pub(super) enum Mode {
+pub(in crate::wire) enum Mode {
     Disabled,
     Enabled {
         budget_tokens: u64,
@@ -39,7 +39,7 @@ pub(super) enum Mode {
 
 impl Thinking<'_> {
     /// Whether the model is told to think.
-    pub(super) fn is_on(&self) -> bool {
+    pub(in crate::wire) fn is_on(&self) -> bool {
         match self {
             Thinking::Given(raw) => raw
                 .object()
@@ -60,7 +60,7 @@ pub(super) fn is_adaptive(target: &Target) -> bool {
 }
 
 /// What to say of thinking in an answer of at most `cap` tokens; `None` leaves it to the model.
-pub(super) fn of<'a>(
+pub(in crate::wire) fn of<'a>(
     chat: &Chat,
     call: &'a Call,
     target: &Target,

@@ -11,6 +11,7 @@ use crate::catalog::snapshot::Target;
 use crate::domain::call::{Call, Form};
 use crate::domain::event::Reply;
 
+mod azure;
 mod calls;
 mod citations;
 mod decode;
@@ -25,6 +26,8 @@ mod stream;
 #[cfg(test)]
 mod tests;
 mod tools;
+
+pub use azure::Azure;
 
 /// The `openai` wire.
 #[derive(Debug)]

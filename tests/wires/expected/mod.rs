@@ -6,6 +6,7 @@ use serde_json::Value;
 use super::recordings::Recording;
 
 pub(crate) mod anthropic;
+pub(crate) mod bedrock;
 pub(crate) mod openai;
 pub(crate) mod responses;
 
@@ -25,7 +26,7 @@ pub(crate) fn documents(recording: &Recording) -> Vec<Value> {
 }
 
 /// Where in a stream of server-sent events the first line begins that `is_last`, by its text and what it says.
-pub(crate) fn last_words_at(recording: &Recording, is_last: fn(&str, &Value) -> bool) -> usize {
+fn last_words_at(recording: &Recording, is_last: fn(&str, &Value) -> bool) -> usize {
     let stream = recording.response.body.as_str().unwrap();
     let last = |line: &str| {
         let Some(payload) = line.strip_prefix("data:").map(str::trim) else {

@@ -35,8 +35,13 @@ pub(crate) fn meaning(recording: &Recording) -> Meaning {
     meaning
 }
 
+/// Where in a stream the event begins that ends the answer.
+pub(crate) fn last_words_at(recording: &Recording) -> usize {
+    super::last_words_at(recording, is_last)
+}
+
 /// Whether an event first says that the answer is over: a finish reason or `[DONE]`.
-pub(crate) fn is_last(_: &str, document: &Value) -> bool {
+fn is_last(_: &str, document: &Value) -> bool {
     let finished = |choice: &Value| {
         choice["finish_reason"]
             .as_str()

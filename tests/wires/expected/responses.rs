@@ -79,8 +79,13 @@ pub(crate) fn meaning(recording: &Recording) -> Meaning {
     meaning
 }
 
+/// Where in a stream the event begins that ends the answer.
+pub(crate) fn last_words_at(recording: &Recording) -> usize {
+    super::last_words_at(recording, is_last)
+}
+
 /// Whether an event is the one that ends a stream.
-pub(crate) fn is_last(_: &str, document: &Value) -> bool {
+fn is_last(_: &str, document: &Value) -> bool {
     let kind = first_text([&document["type"]]);
     [
         "response.completed",
