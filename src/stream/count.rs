@@ -1,16 +1,18 @@
 //! What a run generated, and how many tokens that is: for runs whose provider does not say, such as
 //! those that were cut off, whose usage would have come last.
 //!
-//! Pure, and not for the way of every request: the tokenizer takes a moment and some 40 MB to unfold when
+//! Pure, and not for the way of every request: the tokenizer takes a moment and some 60 MB to unfold when
 //! it is first needed, so that [`super::meter`] calls it on a thread that may block.
 
 use crate::domain::json::{self, JsonText};
 
 /// How many tokens `text` is: exact for OpenAI's models since GPT-4o, and close for the vocabularies of
-/// like size that others have. There is one tokenizer for every family because the tables of a further
-/// one are 15 to 30 MB of the binary, and most families publish none.
+/// like size that others have. There is one tokenizer for every family, since each takes its tables in
+/// memory and most families publish none.
 pub fn tokens(text: &str) -> u64 {
-    bpe_openai::o200k_base().count(text) as u64
+    tiktoken_rs::o200k_base_singleton()
+        .encode_ordinary(text)
+        .len() as u64
 }
 
 /// The text of an answer as it comes in, piece by piece. A piece costs a copy of its bytes; nothing is
