@@ -5,6 +5,7 @@
 
 mod accounts;
 mod activity;
+mod columns;
 mod credits;
 mod db;
 mod error;

@@ -17,11 +17,11 @@
 use std::collections::{BTreeSet, HashSet};
 use std::sync::Arc;
 
-use serde::ser::SerializeSeq as _;
-use serde::{Deserialize, Serialize, Serializer};
+use serde::{Deserialize, Serialize};
 use sqlx::{PgPool, SqlitePool};
 
 use super::accounts::wallet_of;
+use super::columns::Columns;
 use super::db::{Engine, write};
 use super::keys::key_hash;
 use super::{Store, StoreError};
@@ -59,12 +59,12 @@ impl Settlement {
     }
 
     /// The part of the net that is the operator's.
-    fn fee(&self) -> Nanos {
+    pub(super) fn fee(&self) -> Nanos {
         self.generation.charge.fee.clamp(Nanos::ZERO, self.net())
     }
 
     /// What the operator pays the provider in the account's place.
-    fn discount(&self) -> Nanos {
+    pub(super) fn discount(&self) -> Nanos {
         self.generation.charge.discount.max(Nanos::ZERO)
     }
 
@@ -73,7 +73,7 @@ impl Settlement {
         self.net() > Nanos::ZERO || self.discount() > Nanos::ZERO
     }
 
-    fn provider(&self) -> Option<&str> {
+    pub(super) fn provider(&self) -> Option<&str> {
         Some(self.generation.served.as_ref()?.provider.as_str())
     }
 }
@@ -365,113 +365,6 @@ async fn settle_sqlite(
         .await?;
     tx.commit().await?;
     Ok(short)
-}
-
-/// More tokens than any run has: a count beyond is an error of somebody's, and must not overflow the sums of a day.
-const MOST_TOKENS: i64 = 1_000_000_000_000;
-
-/// A batch by columns, as UNNEST takes it.
-#[derive(Default)]
-struct Columns<'a> {
-    ids: Vec<&'a str>,
-    replicas: Vec<&'a str>,
-    accounts: Vec<&'a str>,
-    keys: Vec<&'a [u8]>,
-    created_at: Vec<i64>,
-    settled_at: Vec<i64>,
-    models: Vec<Option<&'a str>>,
-    providers: Vec<Option<&'a str>>,
-    endpoints: Vec<Option<&'a str>>,
-    provider_names: Vec<Option<&'a str>>,
-    prompt: Vec<i64>,
-    completion: Vec<i64>,
-    reasoning: Vec<i64>,
-    usage_sources: Vec<Option<&'a str>>,
-    net: Vec<i64>,
-    discount: Vec<i64>,
-    fee: Vec<i64>,
-    records: Vec<String>,
-}
-
-impl<'a> Columns<'a> {
-    fn of(batch: &[&'a Settlement]) -> Result<Self, StoreError> {
-        let mut columns = Columns::default();
-        for row in batch {
-            columns.push(row)?;
-        }
-        Ok(columns)
-    }
-
-    fn push(&mut self, row: &'a Settlement) -> Result<(), StoreError> {
-        let generation = &row.generation;
-        let served = generation.served.as_ref();
-        let usage = generation.usage;
-        let tokens = usage.map(|usage| usage.tokens).unwrap_or_default();
-        let count = |tokens: u64| {
-            i64::try_from(tokens)
-                .unwrap_or(MOST_TOKENS)
-                .min(MOST_TOKENS)
-        };
-        self.ids.push(generation.id.as_str());
-        self.replicas.push(&row.replica);
-        self.accounts.push(generation.account.as_str());
-        self.keys.push(generation.key.as_bytes());
-        self.created_at.push(generation.created_at);
-        self.settled_at.push(row.settled_at);
-        self.models.push(served.map(|served| served.model.as_str()));
-        self.providers.push(row.provider());
-        self.endpoints
-            .push(served.map(|served| served.endpoint.as_str()));
-        self.provider_names
-            .push(served.map(|served| served.provider_name.as_str()));
-        self.prompt.push(count(tokens.prompt));
-        self.completion.push(count(tokens.completion));
-        self.reasoning.push(count(tokens.reasoning));
-        self.usage_sources
-            .push(usage.map(|usage| usage.source.as_str()));
-        self.net.push(row.net().0);
-        self.discount.push(row.discount().0);
-        self.fee.push(row.fee().0);
-        let record = serde_json::to_string(generation);
-        self.records
-            .push(record.map_err(|_| StoreError::Unreadable("a generation"))?);
-        Ok(())
-    }
-
-    /// The batch as one JSON array of rows, each an array in the order of the columns.
-    fn json(&self) -> Result<String, StoreError> {
-        let rows: Vec<JsonRow<'_>> = (0..self.ids.len()).map(|row| JsonRow(self, row)).collect();
-        serde_json::to_string(&rows).map_err(|_| StoreError::Unreadable("a settlement"))
-    }
-}
-
-/// One row of the columns, as an array.
-struct JsonRow<'a>(&'a Columns<'a>, usize);
-
-impl Serialize for JsonRow<'_> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let JsonRow(columns, row) = *self;
-        let mut array = serializer.serialize_seq(None)?;
-        array.serialize_element(columns.ids[row])?;
-        array.serialize_element(columns.replicas[row])?;
-        array.serialize_element(columns.accounts[row])?;
-        array.serialize_element(&hex::encode(columns.keys[row]))?;
-        array.serialize_element(&columns.created_at[row])?;
-        array.serialize_element(&columns.settled_at[row])?;
-        array.serialize_element(&columns.models[row])?;
-        array.serialize_element(&columns.providers[row])?;
-        array.serialize_element(&columns.endpoints[row])?;
-        array.serialize_element(&columns.provider_names[row])?;
-        array.serialize_element(&columns.prompt[row])?;
-        array.serialize_element(&columns.completion[row])?;
-        array.serialize_element(&columns.reasoning[row])?;
-        array.serialize_element(&columns.usage_sources[row])?;
-        array.serialize_element(&columns.net[row])?;
-        array.serialize_element(&columns.discount[row])?;
-        array.serialize_element(&columns.fee[row])?;
-        array.serialize_element(&columns.records[row])?;
-        array.end()
-    }
 }
 
 fn wallet(row: &Settlement) -> String {
