@@ -4,10 +4,10 @@ FROM rust:1-slim-bookworm AS builder
 WORKDIR /build
 
 # The dependencies change seldom: they are built against an empty crate, in a layer that a change of the source keeps.
-# The benchmark that the manifest names is never built here and stays empty.
+# The benchmarks that the manifest names are never built here and stay empty.
 COPY Cargo.toml Cargo.lock ./
-RUN mkdir -p src benches/parts \
- && echo 'fn main() {}' | tee src/main.rs > benches/parts/main.rs \
+RUN mkdir -p src benches/gateway benches/parts \
+ && echo 'fn main() {}' | tee src/main.rs benches/gateway/main.rs > benches/parts/main.rs \
  && touch src/lib.rs \
  && cargo build --release --locked \
  && rm -r src

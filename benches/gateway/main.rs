@@ -1,0 +1,45 @@
+//! Turnpike beside nginx, in one run on one machine: what a request, a chunk, an open stream and a start cost.
+//!
+//! `scripts/bench` runs it. Both proxies stand before the same mock provider, take turns, and are compared by the
+//! processor time of their process trees, so that the ratios hold on any machine. Turnpike authenticates, routes,
+//! meters and settles durably all the while; nginx only forwards.
+
+use std::error::Error;
+use std::io::Write as _;
+
+use tokio::runtime::Builder;
+
+mod idle;
+mod load;
+mod phases;
+mod process;
+mod start;
+mod table;
+mod targets;
+mod upstream;
+mod wire;
+
+/// The harness ends at the first thing that goes wrong: half a comparison is none.
+type Result<T> = std::result::Result<T, Box<dyn Error + Send + Sync>>;
+
+fn main() -> Result<()> {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let runtime = Builder::new_multi_thread().enable_all().build()?;
+    if arguments.first().is_some_and(|word| word == upstream::ROLE) {
+        return runtime.block_on(upstream::serve());
+    }
+    let quick = arguments.iter().any(|word| word == "--quick");
+    runtime.block_on(compare(quick))
+}
+
+async fn compare(quick: bool) -> Result<()> {
+    let mut out = std::io::stdout();
+    let started = start::measure().await?;
+    writeln!(out, "{}", table::start(&started))?;
+    let bench = targets::Bench::start().await?;
+    let rows = phases::run(&bench, quick).await?;
+    writeln!(out, "{}", table::phases(&rows))?;
+    let idle = idle::measure(&bench, quick).await?;
+    writeln!(out, "{}", table::idle(&idle))?;
+    bench.verify()
+}

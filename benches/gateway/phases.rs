@@ -1,0 +1,156 @@
+//! The phases in which both proxies carry the same load, in turns.
+
+use std::time::{Duration, Instant};
+
+use crate::Result;
+use crate::load::{self, Times};
+use crate::targets::{Bench, Target};
+use crate::upstream::{CHUNKS, Manner};
+
+/// Content chunks, the first excepted, with the finish chunk, the usage chunk and `[DONE]`.
+const EVENTS: usize = CHUNKS as usize + 3;
+
+/// One kind of load.
+struct Phase {
+    name: &'static str,
+    manner: Manner,
+    /// Bytes of the prompt.
+    prompt: usize,
+    load: Load,
+}
+
+#[derive(Clone, Copy)]
+enum Load {
+    Closed { connections: usize, requests: usize },
+    Steady { rate: u32, seconds: u64 },
+}
+
+/// What a proxy did in one phase: the median of its rounds.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Figures {
+    /// Processor time of a request, or of a chunk of a stream, in nanoseconds.
+    pub(crate) cpu_ns: u64,
+    /// Requests or chunks a second.
+    pub(crate) per_second: u64,
+    /// Whole answers: median and the one of a hundred, in microseconds.
+    pub(crate) whole: (u64, u64),
+    /// First bytes of the body, likewise.
+    pub(crate) first: (u64, u64),
+}
+
+/// A phase's line in the table.
+pub(crate) struct Row {
+    pub(crate) name: &'static str,
+    pub(crate) nginx: Figures,
+    pub(crate) turnpike: Figures,
+}
+
+/// Runs every phase, the proxies taking turns; `quick` is a short form to try the harness itself.
+pub(crate) async fn run(bench: &Bench, quick: bool) -> Result<Vec<Row>> {
+    let rounds = if quick { 1 } else { 3 };
+    let mut rows = Vec::new();
+    for phase in phases(if quick { 10 } else { 1 }) {
+        let (mut nginx, mut turnpike) = (Vec::new(), Vec::new());
+        for _ in 0..rounds {
+            nginx.push(measure(&bench.nginx, &phase).await?);
+            turnpike.push(measure(&bench.turnpike, &phase).await?);
+        }
+        rows.push(Row {
+            name: phase.name,
+            nginx: median(&nginx),
+            turnpike: median(&turnpike),
+        });
+    }
+    Ok(rows)
+}
+
+fn phases(divisor: usize) -> Vec<Phase> {
+    let plain = |name, prompt, connections, requests: usize| Phase {
+        name,
+        manner: Manner::Plain,
+        prompt,
+        load: Load::Closed {
+            connections,
+            requests: requests / divisor,
+        },
+    };
+    let streams = |name, manner, requests| Phase {
+        name,
+        manner,
+        prompt: 2_000,
+        load: Load::Closed {
+            connections: 200,
+            requests,
+        },
+    };
+    vec![
+        plain("plain, 1 connection, 2 kB", 2_000, 1, 3_000),
+        plain("plain, 16 connections, 2 kB", 2_000, 16, 20_000),
+        plain("plain, 64 connections, 2 kB", 2_000, 64, 20_000),
+        plain("plain, 256 connections, 2 kB", 2_000, 256, 20_000),
+        plain("plain, 64 connections, 100 kB", 100_000, 64, 6_000),
+        Phase {
+            name: "plain, 500 a second, 2 kB",
+            manner: Manner::Plain,
+            prompt: 2_000,
+            load: Load::Steady {
+                rate: 500,
+                seconds: if divisor > 1 { 2 } else { 10 },
+            },
+        },
+        streams("chunk, 200 streams, a chunk each 20 ms", Manner::Paced, 800),
+        streams(
+            "chunk, 200 streams, unpaced",
+            Manner::Unpaced,
+            4_000 / divisor,
+        ),
+    ]
+}
+
+async fn measure(target: &Target, phase: &Phase) -> Result<Figures> {
+    let request = load::request(target, phase.manner, phase.prompt);
+    // Connections and caches are warm before anything counts.
+    load::closed(target, &load::request(target, Manner::Plain, 100), 32, 320).await?;
+    let (cpu, begun) = (target.process.cpu(), Instant::now());
+    let times = match phase.load {
+        Load::Closed {
+            connections,
+            requests,
+        } => load::closed(target, &request, connections, requests).await,
+        Load::Steady { rate, seconds } => {
+            load::steady(target, &request, rate, Duration::from_secs(seconds)).await
+        }
+    }
+    .map_err(|error| format!("{}, {}: {error}", target.name, phase.name))?;
+    let events = if phase.manner == Manner::Plain {
+        1
+    } else {
+        EVENTS
+    };
+    let units = (times.whole.len() * events) as u64;
+    let per_second = units * 1_000_000 / load::micros(begun.elapsed()).max(1);
+    Ok(Figures {
+        cpu_ns: (target.process.cpu() - cpu) * 1_000 / units.max(1),
+        per_second,
+        whole: both(&times.whole),
+        first: both(&times.first),
+    })
+}
+
+fn both(times: &[u64]) -> (u64, u64) {
+    (Times::percentile(times, 50), Times::percentile(times, 99))
+}
+
+/// The median of each figure over the rounds.
+fn median(rounds: &[Figures]) -> Figures {
+    let of = |figure: fn(&Figures) -> u64| {
+        let figures: Vec<u64> = rounds.iter().map(figure).collect();
+        Times::percentile(&figures, 50)
+    };
+    Figures {
+        cpu_ns: of(|round| round.cpu_ns),
+        per_second: of(|round| round.per_second),
+        whole: (of(|round| round.whole.0), of(|round| round.whole.1)),
+        first: (of(|round| round.first.0), of(|round| round.first.1)),
+    }
+}

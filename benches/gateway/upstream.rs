@@ -1,0 +1,152 @@
+//! The mock provider: a process of its own that does as little as a provider can, so that it is never what is measured.
+//!
+//! The model's name in the request says how to answer; see [`Manner`].
+
+use std::io::Write as _;
+use std::sync::Arc;
+use std::time::Duration;
+
+use memchr::memmem;
+use tokio::io::AsyncWriteExt as _;
+use tokio::net::{TcpListener, TcpStream};
+
+use crate::Result;
+use crate::wire::Reader;
+
+/// The argument that makes this program the mock provider.
+pub(crate) const ROLE: &str = "mock-provider";
+
+/// Content chunks in a stream.
+pub(crate) const CHUNKS: u32 = 64;
+
+/// Between two chunks of a paced stream.
+const PACE: Duration = Duration::from_millis(20);
+
+/// How long an idle stream says nothing after its first chunk.
+pub(crate) const HOLD: Duration = Duration::from_secs(30);
+
+const PLAIN: &str = r#"{"id":"chatcmpl-bench","object":"chat.completion","created":1764000000,"model":"m","choices":[{"index":0,"message":{"role":"assistant","content":"The answer of the mock provider is a few sentences long, since most answers are, and says nothing that anybody would want to read twice. It ends here, after about two hundred characters."},"finish_reason":"stop"}],"usage":{"prompt_tokens":500,"completion_tokens":40,"total_tokens":540}}"#;
+const CHUNK: &str = r#"{"id":"chatcmpl-bench","object":"chat.completion.chunk","created":1764000000,"model":"m","choices":[{"index":0,"delta":{"content":" word"},"finish_reason":null}]}"#;
+const FINISH: &str = r#"{"id":"chatcmpl-bench","object":"chat.completion.chunk","created":1764000000,"model":"m","choices":[{"index":0,"delta":{},"finish_reason":"stop"}]}"#;
+const USAGE: &str = r#"{"id":"chatcmpl-bench","object":"chat.completion.chunk","created":1764000000,"model":"m","choices":[],"usage":{"prompt_tokens":500,"completion_tokens":64,"total_tokens":564}}"#;
+const STREAM_HEAD: &str =
+    "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n";
+
+/// How to answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Manner {
+    /// One JSON body.
+    Plain,
+    /// A chunk every [`PACE`].
+    Paced,
+    /// Chunks as fast as they are taken.
+    Unpaced,
+    /// One chunk, silence for [`HOLD`], then the rest.
+    Idle,
+}
+
+impl Manner {
+    /// Every manner.
+    pub(crate) const ALL: [Manner; 4] =
+        [Manner::Plain, Manner::Paced, Manner::Unpaced, Manner::Idle];
+
+    /// The model that is answered so.
+    pub(crate) fn model(self) -> &'static str {
+        match self {
+            Manner::Plain => "bench/plain",
+            Manner::Paced => "bench/paced",
+            Manner::Unpaced => "bench/unpaced",
+            Manner::Idle => "bench/idle",
+        }
+    }
+
+    fn of(body: &[u8]) -> Manner {
+        let named = |manner: &Manner| memmem::find(body, manner.model().as_bytes()).is_some();
+        Self::ALL.into_iter().find(named).unwrap_or(Manner::Plain)
+    }
+}
+
+/// What is sent, made once.
+struct Script {
+    plain: Vec<u8>,
+    first: Vec<u8>,
+    chunk: Vec<u8>,
+    last: Vec<u8>,
+    burst: Vec<u8>,
+}
+
+/// Serves on a port of its own, which it prints.
+pub(crate) async fn serve() -> Result<()> {
+    let listener = TcpListener::bind("127.0.0.1:0").await?;
+    let mut out = std::io::stdout();
+    writeln!(out, "{}", listener.local_addr()?.port())?;
+    out.flush()?;
+    let script = Arc::new(Script::new());
+    loop {
+        let (stream, _) = listener.accept().await?;
+        stream.set_nodelay(true)?;
+        let script = Arc::clone(&script);
+        // A proxy that hangs up ends its connection, which is all an error can mean here.
+        tokio::spawn(async move { connection(stream, &script).await.ok() });
+    }
+}
+
+async fn connection(stream: TcpStream, script: &Script) -> Result<()> {
+    let mut reader = Reader::new(stream);
+    while let Some(body) = reader.request().await? {
+        let manner = Manner::of(body);
+        let stream = reader.stream();
+        match manner {
+            Manner::Plain => stream.write_all(&script.plain).await?,
+            Manner::Unpaced => {
+                stream.write_all(&script.first).await?;
+                stream.write_all(&script.burst).await?;
+                stream.write_all(&script.last).await?;
+            }
+            Manner::Paced => {
+                stream.write_all(&script.first).await?;
+                for _ in 1..CHUNKS {
+                    tokio::time::sleep(PACE).await;
+                    stream.write_all(&script.chunk).await?;
+                }
+                stream.write_all(&script.last).await?;
+            }
+            Manner::Idle => {
+                stream.write_all(&script.first).await?;
+                tokio::time::sleep(HOLD).await;
+                stream.write_all(&script.burst).await?;
+                stream.write_all(&script.last).await?;
+            }
+        }
+    }
+    Ok(())
+}
+
+impl Script {
+    fn new() -> Self {
+        let chunk = piece(CHUNK);
+        let last = [
+            piece(FINISH),
+            piece(USAGE),
+            piece("[DONE]"),
+            b"0\r\n\r\n".to_vec(),
+        ];
+        let head = format!(
+            "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n",
+            PLAIN.len()
+        );
+        Script {
+            plain: [head.as_bytes(), PLAIN.as_bytes()].concat(),
+            first: [STREAM_HEAD.as_bytes(), &chunk].concat(),
+            burst: chunk.repeat(CHUNKS as usize - 1),
+            last: last.concat(),
+            chunk,
+        }
+    }
+}
+
+/// One server-sent event in one chunk of the transfer encoding.
+fn piece(data: &str) -> Vec<u8> {
+    let event = format!("data: {data}\n\n");
+    format!("{:x}\r\n{event}\r\n", event.len()).into_bytes()
+}
