@@ -16,7 +16,7 @@ use crate::attempt::failure::Failure;
 use crate::attempt::run::Exhausted;
 use crate::auth::AuthError;
 use crate::clock;
-use crate::domain::ids::AccountId;
+use crate::domain::ids::{AccountId, GenerationId};
 use crate::domain::json::JsonError;
 use crate::domain::quota::{Bound, QuotaExceeded};
 use crate::edge::skins::report;
@@ -48,6 +48,7 @@ struct Answer {
     /// How many requests there may be, and when there may be more, Unix milliseconds.
     rate_limit: Option<(u32, i64)>,
     user: Option<AccountId>,
+    run: Option<GenerationId>,
     links: Links,
     /// `openrouter_metadata` of the envelope.
     routing: Option<Value>,
@@ -66,6 +67,7 @@ impl ApiError {
             retry_after: None,
             rate_limit: None,
             user: None,
+            run: None,
             links: Links::default(),
             routing: None,
         }))
@@ -136,6 +138,13 @@ impl ApiError {
     }
 
     /// Ends the message with the address of a page where something can be done about it.
+    /// The run that failed, which some forms name.
+    #[must_use]
+    pub fn of_run(mut self, run: &GenerationId) -> Self {
+        self.0.run = Some(run.clone());
+        self
+    }
+
     #[must_use]
     fn see(mut self, page: &'static str) -> Self {
         self.0.page = Some(page);
@@ -154,14 +163,28 @@ impl ApiError {
         self.0.status
     }
 
+    /// The run that failed, where there was one.
+    pub fn run(&self) -> Option<&GenerationId> {
+        self.0.run.as_ref()
+    }
+
+    /// What is wrong, in words.
+    pub fn message(&self) -> String {
+        match self.0.page {
+            Some(page) => format!("{} {}", self.0.message, self.0.links.to(page)),
+            None => self.0.message.clone(),
+        }
+    }
+
+    /// The contract's precise type (5.2), where there is one.
+    pub fn error_type(&self) -> Option<&'static str> {
+        self.0.error_type.map(ErrorType::as_str)
+    }
+
     /// `error` of the envelope (contract 5.1, 5.4).
     pub fn error_object(&self) -> Value {
         let links = &self.0.links;
-        let message = match self.0.page {
-            Some(page) => format!("{} {}", self.0.message, links.to(page)),
-            None => self.0.message.clone(),
-        };
-        let mut error = json!({ "code": self.0.status.as_u16(), "message": message });
+        let mut error = json!({ "code": self.0.status.as_u16(), "message": self.message() });
         let mut metadata = self.0.metadata.clone();
         if let Some(error_type) = self.0.error_type {
             metadata.insert("error_type".into(), error_type.as_str().into());
@@ -182,6 +205,27 @@ impl ApiError {
     /// The routing report, where there is one: the error's sibling (contract 3.4).
     pub fn routing(&self) -> Option<&Value> {
         self.0.routing.as_ref()
+    }
+
+    /// The error as a response whose body has this shape. Status and headers are the same in every one.
+    pub fn in_shape(self, shape: fn(&ApiError) -> Value) -> Response {
+        let mut response = (self.0.status, shape(&self).to_string()).into_response();
+        let headers = response.headers_mut();
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        if let Some(wait) = self.0.retry_after {
+            headers.insert(RETRY_AFTER, HeaderValue::from(wait.as_secs().max(1)));
+        }
+        if let Some((limit, resets_at)) = self.0.rate_limit {
+            for (name, value) in rate_limit_headers(limit, resets_at) {
+                if let (Ok(name), Ok(value)) = (name.parse::<HeaderName>(), value.parse()) {
+                    headers.insert(name, value);
+                }
+            }
+        }
+        response
+            .extensions_mut()
+            .insert(links::Written { error: self, shape });
+        response
     }
 
     /// The whole envelope.
@@ -212,22 +256,7 @@ impl ApiError {
 
 impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
-        let mut response = (self.0.status, self.envelope().to_string()).into_response();
-        let headers = response.headers_mut();
-        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-        if let Some(wait) = self.0.retry_after {
-            headers.insert(RETRY_AFTER, HeaderValue::from(wait.as_secs().max(1)));
-        }
-        if let Some((limit, resets_at)) = self.0.rate_limit {
-            for (name, value) in rate_limit_headers(limit, resets_at) {
-                if let (Ok(name), Ok(value)) = (name.parse::<HeaderName>(), value.parse()) {
-                    headers.insert(name, value);
-                }
-            }
-        }
-        // For the layer that knows how clients reach our pages.
-        response.extensions_mut().insert(self);
-        response
+        self.in_shape(ApiError::envelope)
     }
 }
 

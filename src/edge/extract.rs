@@ -22,6 +22,9 @@ pub struct Caller(pub Arc<Principal>);
 /// A key that may call models. Management keys may not (contract 1.2).
 pub struct InferenceCaller(pub Arc<Principal>);
 
+/// The same, whose key may also come in `x-api-key`, as Anthropic's clients send it (contract 1.2).
+pub struct AnthropicCaller(pub Arc<Principal>);
+
 /// A management key (contract 1.2). Others are answered 403.
 pub struct Manager(pub Arc<Principal>);
 
@@ -65,6 +68,17 @@ where
     }
 }
 
+impl Caller {
+    /// Management keys manage, and call no models.
+    fn for_inference(self) -> Result<Arc<Principal>, ApiError> {
+        if self.0.management {
+            let error = ApiError::new(StatusCode::FORBIDDEN, "Management keys cannot call models");
+            return Err(error.for_user(&self.0.account));
+        }
+        Ok(self.0)
+    }
+}
+
 impl<S> FromRequestParts<S> for InferenceCaller
 where
     Auth: FromRef<S>,
@@ -73,14 +87,27 @@ where
     type Rejection = ApiError;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
-        match <Caller as FromRequestParts<S>>::from_request_parts(parts, state).await? {
-            Caller(who) if who.management => Err(ApiError::new(
-                StatusCode::FORBIDDEN,
-                "Management keys cannot call models",
-            )
-            .for_user(&who.account)),
-            Caller(who) => Ok(InferenceCaller(who)),
-        }
+        let caller = <Caller as FromRequestParts<S>>::from_request_parts(parts, state).await?;
+        caller.for_inference().map(InferenceCaller)
+    }
+}
+
+impl<S> FromRequestParts<S> for AnthropicCaller
+where
+    Auth: FromRef<S>,
+    S: Send + Sync,
+{
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
+        let caller = match parts.headers.get("x-api-key") {
+            Some(key) if !parts.headers.contains_key(AUTHORIZATION) => {
+                let key = key.to_str().map_err(|_| AuthMalformed)?;
+                Caller(Auth::from_ref(state).principal(key.trim()).await?)
+            }
+            _ => <Caller as FromRequestParts<S>>::from_request_parts(parts, state).await?,
+        };
+        caller.for_inference().map(AnthropicCaller)
     }
 }
 

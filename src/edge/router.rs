@@ -11,7 +11,7 @@ use super::error::{self, ApiError};
 use super::layers;
 use super::manage::{activity, credits, explain, generation, key, keys, models, providers};
 use super::routes::{Route, Routes};
-use super::skins::{chat, completions, embeddings};
+use super::skins::{chat, completions, embeddings, messages, responses};
 use crate::app::App;
 use crate::console::refusal::Refusal;
 use crate::console::{self, assets, visit};
@@ -55,6 +55,9 @@ fn api() -> Routes<App> {
         .post("/chat/completions", chat::chat)
         .post("/completions", completions::completions)
         .post("/embeddings", embeddings::embeddings)
+        .post("/responses", responses::responses)
+        .post("/messages", messages::messages)
+        .post("/messages/count_tokens", messages::count_tokens)
         .get("/models", models::list)
         .get("/models/count", models::count)
         .get("/models/user", models::list_for_user)

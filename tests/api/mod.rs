@@ -5,4 +5,6 @@ mod completions;
 mod embeddings;
 mod errors;
 mod failover;
+mod messages;
 mod money;
+mod responses;

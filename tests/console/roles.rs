@@ -23,6 +23,9 @@ const API: &[(&str, &str, [u16; 4])] = &[
     ("POST", "/completions", [401, 200, 403, 403]),
     // The key may; its body, which is empty here, is refused.
     ("POST", "/embeddings", [401, 400, 403, 403]),
+    ("POST", "/responses", [401, 200, 403, 403]),
+    ("POST", "/messages", [401, 200, 403, 403]),
+    ("POST", "/messages/count_tokens", [401, 200, 403, 403]),
     ("GET", "/models", [200; 4]),
     ("GET", "/models/count", [200; 4]),
     ("GET", "/models/user", [401, 200, 200, 200]),
@@ -44,6 +47,7 @@ const API: &[(&str, &str, [u16; 4])] = &[
     ("DELETE", "/keys/{hash}", [401, 403, 200, 404]),
     ("GET", "/credits", [401, 403, 200, 200]),
     ("GET", "/generation", [401, 200, 200, 404]),
+    ("GET", "/generation/explain", [401, 200, 200, 404]),
     ("GET", "/activity", [401, 403, 200, 200]),
 ];
 
@@ -274,7 +278,7 @@ impl<'a> Owner<'a> {
             .replace("{file}", file)
             .replace("{link}", "x");
         match path {
-            "/generation" => format!("{address}?id={}", self.run),
+            "/generation" | "/generation/explain" => format!("{address}?id={}", self.run),
             "/auth" => format!("{address}?callback_url=https%3A%2F%2Fapp.example"),
             _ => address,
         }
@@ -370,6 +374,10 @@ fn body_of(path: &str) -> Bytes {
             json!({"model": "turnpike/echo", "messages": [{"role": "user", "content": "hello"}]})
         }
         "/completions" => json!({"model": "turnpike/echo", "prompt": "hello"}),
+        "/responses" => json!({"model": "turnpike/echo", "input": "hello"}),
+        "/messages" | "/messages/count_tokens" => {
+            json!({"model": "turnpike/echo", "max_tokens": 9, "messages": [{"role": "user", "content": "hello"}]})
+        }
         "/auth/keys" => json!({"code": "x"}),
         "/auth/keys/code" => json!({"callback_url": "https://app.example"}),
         "/keys" | "/keys/{hash}" => json!({"name": "key"}),

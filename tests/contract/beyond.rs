@@ -6,7 +6,22 @@ use serde_json::{Map, Value, json};
 /// Fields that the contract knows and the schemas do not: section, object, field, schema. An object is the name of a
 /// schema and where in it; `*` stands for the start of many names.
 fn fields() -> Vec<(&'static str, &'static str, &'static str, Value)> {
-    vec![
+    // Errors of Responses say that there is none.
+    let no_metadata = [
+        "BadRequestResponse",
+        "UnauthorizedResponse",
+        "PaymentRequiredResponse",
+        "ForbiddenResponse",
+        "NotFoundResponse",
+        "PayloadTooLargeResponse",
+        "TooManyRequestsResponse",
+        "InternalServerResponse",
+        "BadGatewayResponse",
+        "ServiceUnavailableResponse",
+    ];
+    let no_metadata =
+        no_metadata.map(|object| ("5.6", object, "metadata", json!({"type": "null"})));
+    let mut fields = vec![
         ("3.1", "ChatResult", "provider", text()),
         ("3.1", "ChatChoice", "native_finish_reason", text_or_null()),
         ("3.1", "ChatAssistantMessage", "annotations", annotations()),
@@ -81,11 +96,83 @@ fn fields() -> Vec<(&'static str, &'static str, &'static str, Value)> {
             "turnpike",
             accounted(),
         ),
-    ]
+        ("5.6", "MessagesErrorEvent", "request_id", text_or_null()),
+        (
+            "11",
+            "MessagesDeltaEvent/properties/usage",
+            "cost",
+            json!({"type": "number"}),
+        ),
+        (
+            "11",
+            "MessagesDeltaEvent/properties/usage",
+            "is_byok",
+            json!({"type": "boolean"}),
+        ),
+        (
+            "11",
+            "MessagesDeltaEvent/properties/usage",
+            "cost_details",
+            json!({"$ref": "#/components/schemas/CostDetails"}),
+        ),
+        // The reference adds them to results, over a part that is closed here before.
+        (
+            "11",
+            "BaseMessagesResult/properties/usage/allOf/1",
+            "cost",
+            json!({"type": "number"}),
+        ),
+        (
+            "11",
+            "BaseMessagesResult/properties/usage/allOf/1",
+            "is_byok",
+            json!({"type": "boolean"}),
+        ),
+        (
+            "11",
+            "BaseMessagesResult/properties/usage/allOf/1",
+            "cost_details",
+            json!({"$ref": "#/components/schemas/CostDetails"}),
+        ),
+        (
+            "10",
+            "OpenAIResponsesUsage",
+            "cost",
+            json!({"type": "number"}),
+        ),
+        (
+            "10",
+            "OpenAIResponsesUsage",
+            "is_byok",
+            json!({"type": "boolean"}),
+        ),
+        (
+            "10",
+            "OpenAIResponsesUsage",
+            "cost_details",
+            input_and_output_cost(),
+        ),
+        ("10", "BaseResponsesResult", "error_type", error_type()),
+        // Sent back with the item, they prove the reasoning to its provider; the reference has them in results alone.
+        ("10", "OutputItemReasoning", "signature", text_or_null()),
+        (
+            "10",
+            "OutputItemReasoning",
+            "format",
+            json!({"$ref": "#/components/schemas/ReasoningFormat"}),
+        ),
+    ];
+    fields.extend(no_metadata);
+    fields
 }
 
 /// Lists of words that an operator may add to: section, schema. Providers have the names that they are configured with.
-const OPEN_WORDS: [(&str, &str); 2] = [
+const OPEN_WORDS: [(&str, &str); 4] = [
+    ("10", "ServiceTier"),
+    (
+        "11",
+        "MessagesStartEvent/properties/message/properties/provider",
+    ),
     ("6.2", "ProviderName"),
     ("14.1", "ProviderResponse/properties/provider_name"),
 ];
@@ -103,6 +190,14 @@ fn routes() -> Vec<(
     let event =
         json!({"type": "object", "required": ["data"], "properties": {"data": text_chunk()}});
     vec![
+        (
+            "11",
+            "post",
+            "/messages/count_tokens",
+            200,
+            json,
+            object(&["input_tokens"], json!({"input_tokens": number()})),
+        ),
         ("9", "post", "/completions", 200, json, text_completion()),
         ("9", "post", "/completions", 200, events, event),
         (
@@ -249,6 +344,16 @@ fn availability() -> Value {
             "constraint": object(&["field", "detail"], json!({"field": text(), "detail": text()}))
         }),
     )
+}
+
+fn input_and_output_cost() -> Value {
+    let dollars = || json!({"type": "number"});
+    let parts = json!({
+        "upstream_inference_cost": dollars(),
+        "upstream_inference_input_cost": dollars(),
+        "upstream_inference_output_cost": dollars()
+    });
+    object(&[], parts)
 }
 
 fn previous_errors() -> Value {

@@ -12,6 +12,7 @@ mod held;
 mod recorded;
 mod refusals;
 mod schemas;
+mod skins;
 
 use std::collections::BTreeSet;
 
@@ -20,12 +21,13 @@ use serde_json::{Value, json};
 use turnpike::edge::router;
 
 /// The routes of each test, as `METHOD /path` below `/api/v1`. A test that ends has been answered well on each of them.
-const HELD: [&[&str]; 5] = [
+const HELD: [&[&str]; 6] = [
     accounts::ROUTES,
     catalogue::ROUTES,
     chat::ROUTES,
     completions::ROUTES,
     embeddings::ROUTES,
+    skins::ROUTES,
 ];
 
 #[test]

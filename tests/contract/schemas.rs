@@ -41,7 +41,7 @@ impl Validators {
         media_type: &str,
         body: &Value,
     ) -> Vec<String> {
-        let Some(schema) = schema(route, status, media_type) else {
+        let Some(schema) = schema(route, status, media_type, body) else {
             return vec![format!("no schema for {status} {media_type}")];
         };
         let validator = self
@@ -56,13 +56,17 @@ impl Validators {
 }
 
 /// Where in the document the schema of an answer stands.
-fn schema(route: &str, status: u16, media_type: &str) -> Option<String> {
+fn schema(route: &str, status: u16, media_type: &str, body: &Value) -> Option<String> {
     let (method, path) = route.split_once(' ').unwrap();
     let (path, method, media_type) = (escape(path), method.to_lowercase(), escape(media_type));
     let own = format!("/paths/{path}/{method}/responses/{status}/content/{media_type}/schema");
     match SCHEMAS.document.pointer(&own) {
         Some(_) => Some(own),
-        None => (status >= 400).then(|| "/components/schemas/BadRequestResponse".to_owned()),
+        None if status < 400 => None,
+        None if body["type"] == "error" => {
+            Some("/components/schemas/AnthropicMessagesErrorResponse".to_owned())
+        }
+        None => Some("/components/schemas/BadRequestResponse".to_owned()),
     }
 }
 

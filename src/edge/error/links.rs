@@ -7,6 +7,7 @@ use axum::extract::{Request, State};
 use axum::middleware::Next;
 use axum::response::Response;
 use http::header::CONTENT_LENGTH;
+use serde_json::Value;
 
 use super::ApiError;
 use crate::config::Config;
@@ -28,13 +29,20 @@ impl From<&Config> for Links {
     }
 }
 
+/// An error as it was written, so that it can be written again with addresses.
+#[derive(Clone, Debug)]
+pub(super) struct Written {
+    pub(super) error: ApiError,
+    pub(super) shape: fn(&ApiError) -> Value,
+}
+
 /// The layer that writes an error's addresses. Whoever makes an error need not know them.
 pub async fn absolute(State(links): State<Links>, request: Request, next: Next) -> Response {
     let mut response = next.run(request).await;
-    match response.extensions_mut().remove::<ApiError>() {
-        Some(error) if links.0.is_some() => {
+    match response.extensions_mut().remove::<Written>() {
+        Some(Written { error, shape }) if links.0.is_some() => {
             response.headers_mut().remove(CONTENT_LENGTH);
-            *response.body_mut() = Body::from(error.linked(&links).envelope().to_string());
+            *response.body_mut() = Body::from(shape(&error.linked(&links)).to_string());
             response
         }
         _ => response,

@@ -33,6 +33,11 @@ pub struct StreamStyle {
 pub(super) trait Skin: StreamSkin + Unpin {
     /// The JSON body of a whole answer.
     fn whole(&self, whole: &Whole) -> Bytes;
+
+    /// The answer to a call that was refused before anything was sent.
+    fn refused(&self, _head: &Head, error: ApiError) -> Response {
+        error.into_response()
+    }
 }
 
 /// Serves a call through a skin.
@@ -58,8 +63,10 @@ pub(super) async fn serve(
         Ok(Ok(Ok(Begun::Stream(head, deliveries)))) => {
             events(SseBody::streaming(skin, head, deliveries, style))
         }
-        Ok(Ok(Err(refused))) => ApiError::from(refused).for_user(&account).into_response(),
-        Ok(Err(_panicked)) => ApiError::internal().into_response(),
+        Ok(Ok(Err(refusal))) => {
+            skin.refused(&serving.head, ApiError::from(refusal).for_user(&account))
+        }
+        Ok(Err(_panicked)) => skin.refused(&serving.head, ApiError::internal()),
         Err(_still_waiting) => events(SseBody::waiting(
             skin,
             serving.head.clone(),

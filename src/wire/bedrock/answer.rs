@@ -3,7 +3,7 @@
 use bytes::Bytes;
 
 use super::FORMAT;
-use crate::domain::event::{About, Choice, Message, Reply, ToolCall};
+use crate::domain::event::{Choice, Message, Reply, ToolCall};
 use crate::domain::json::{JsonText, ObjectWriter, Raw};
 use crate::domain::usage::Tokens;
 use crate::wire::call_id::{Seed, no_arguments};
@@ -112,7 +112,7 @@ pub(super) fn read(body: &Bytes, hidden: bool) -> Result<Reply, DecodeError> {
             logprobs: None,
         }],
         usage: answer.usage.as_ref().and_then(UsageShape::tokens),
-        about: About::default(),
+        ..Reply::default()
     })
 }
 

@@ -1,0 +1,125 @@
+//! `POST /messages`, Anthropic's form (contract 11), and `POST /messages/count_tokens`.
+//!
+//! A request is rewritten into chat form and then read like any other; an answer is told in content blocks. What the
+//! form cannot say is refused with its path, never dropped in silence.
+
+use axum::Json;
+use axum::extract::State;
+use axum::response::{IntoResponse, Response};
+use bytes::Bytes;
+use http::HeaderMap;
+use serde_json::{Value, json};
+use tokio::task::spawn_blocking;
+
+mod answer;
+mod error;
+mod history;
+mod request;
+#[cfg(test)]
+mod tests;
+mod thinking;
+
+use super::envelope;
+use super::serve::{Skin, StreamStyle, serve};
+use crate::domain::call::{Call, Form};
+use crate::domain::event::Choice;
+use crate::edge::error::ApiError;
+use crate::edge::extract::{AnthropicCaller, WholeBody, origin};
+use crate::edge::sse::StreamSkin;
+use crate::gateway::Gateway;
+use crate::stream::client::{Head, Receipt, Whole};
+use crate::stream::count;
+use answer::MessageStream;
+use error::MessagesError;
+
+/// Answers a message.
+pub async fn messages(
+    State(gateway): State<Gateway>,
+    State(style): State<StreamStyle>,
+    caller: Result<AnthropicCaller, ApiError>,
+    headers: HeaderMap,
+    body: Result<WholeBody, ApiError>,
+) -> Result<Response, MessagesError> {
+    let AnthropicCaller(who) = caller?;
+    let call = read(body?.0, &headers)?;
+    Ok(serve(&gateway, who, call, Messages::default(), style).await)
+}
+
+/// Says how many tokens a message would have, counted here: nothing is sent to a provider, and nothing charged.
+pub async fn count_tokens(
+    caller: Result<AnthropicCaller, ApiError>,
+    headers: HeaderMap,
+    body: Result<WholeBody, ApiError>,
+) -> Result<Json<Value>, MessagesError> {
+    caller?;
+    let call = read(request::with_max_tokens(body?.0)?, &headers)?;
+    let counted = spawn_blocking(move || tokens(&call)).await;
+    let input_tokens = counted.map_err(|_| ApiError::internal())?;
+    Ok(Json(json!({ "input_tokens": input_tokens })))
+}
+
+fn read(body: Bytes, headers: &HeaderMap) -> Result<Call, ApiError> {
+    envelope::call(request::chat(body)?, origin(headers), Some(Form::Chat))
+}
+
+/// The text of the messages and the tools, and what a message costs beside its text.
+fn tokens(call: &Call) -> u64 {
+    const A_MESSAGE: u64 = 4;
+    let parts = ["messages", "tools"].map(|name| call.body.given(name));
+    let values = parts.into_iter().flatten();
+    let values = values.filter_map(|value| value.parse::<Value>().ok());
+    values
+        .flat_map(|value| value.as_array().cloned().unwrap_or_default())
+        .map(|element| {
+            let mut text = String::new();
+            collect_text(&element, &mut text);
+            count::tokens(&text) + A_MESSAGE
+        })
+        .sum()
+}
+
+/// Every text in a value but media, whose bytes say nothing of their tokens.
+fn collect_text(value: &Value, out: &mut String) {
+    match value {
+        Value::String(text) if text.starts_with("data:") => {}
+        Value::String(text) => {
+            out.push_str(text);
+            out.push(' ');
+        }
+        Value::Array(elements) => elements
+            .iter()
+            .for_each(|element| collect_text(element, out)),
+        Value::Object(fields) => fields.values().for_each(|field| collect_text(field, out)),
+        Value::Null | Value::Bool(_) | Value::Number(_) => {}
+    }
+}
+
+/// Anthropic's shapes.
+#[derive(Default)]
+struct Messages {
+    stream: MessageStream,
+}
+
+impl Skin for Messages {
+    fn whole(&self, whole: &Whole) -> Bytes {
+        answer::whole(whole)
+    }
+
+    fn refused(&self, head: &Head, error: ApiError) -> Response {
+        MessagesError(error.of_run(&head.id)).into_response()
+    }
+}
+
+impl StreamSkin for Messages {
+    fn choice(&mut self, head: &Head, choice: &Choice, out: &mut Vec<u8>) {
+        self.stream.choice(head, choice, out);
+    }
+
+    fn settled(&mut self, head: &Head, held: &[Choice], receipt: &Receipt, out: &mut Vec<u8>) {
+        self.stream.settled(head, held, receipt, out);
+    }
+
+    fn failed(&mut self, head: &Head, error: &ApiError, out: &mut Vec<u8>) {
+        self.stream.failed(head, error, out);
+    }
+}
