@@ -366,7 +366,14 @@ impl Lease {
             None => {}
             // How far the row was off is not known, so that what was given says nothing; that no charge
             // came between does.
-            Some(commits) => state.adrift |= state.settling != 0 || state.commits != commits,
+            Some(commits) => {
+                state.adrift |= state.settling != 0 || state.commits != commits;
+                // The row is empty then if less than nothing is known here: what was lent without an answer
+                // has paid for the difference, which is not to be paid from later loans as well.
+                if !state.adrift {
+                    state.free = state.free.max(-state.held);
+                }
+            }
         }
     }
 
