@@ -1,7 +1,7 @@
 //! `POST /messages`, Anthropic's form (contract 11), and `POST /messages/count_tokens`.
 //!
-//! A request is rewritten into chat form and then read like any other; an answer is told in content blocks. What the
-//! form cannot say is refused with its path, never dropped in silence.
+//! A request is rewritten into chat form and then read like any other; an answer is told in content blocks. Blocks and
+//! tools that chat form has no word for are refused with their place; other fields it lacks are left out.
 
 use axum::Json;
 use axum::extract::State;
