@@ -73,9 +73,9 @@ pub enum StartError {
     /// The ledger could not be opened.
     #[error(transparent)]
     Ledger(#[from] crate::ledger::OpenError),
-    /// The secret that signs sessions could not be read.
+    /// The secret that signs sessions, or how far the keys have changed, could not be read.
     #[error(transparent)]
-    People(#[from] StoreError),
+    Store(#[from] StoreError),
 }
 
 /// Why the server cannot take requests now.
@@ -99,7 +99,7 @@ impl App {
         if let Some(days) = config.ledger.keep_generations_days {
             retention::start(store.clone(), days, &background, stop.clone());
         }
-        let auth = Auth::start(store.clone(), &background, stop.clone());
+        let auth = Auth::start(store.clone(), &background, stop.clone()).await?;
         let people = People::start(store.clone(), config.people.sign_up, now_ms()).await?;
         let judge = Judge::start(&background, stop.clone());
         let upstreams = Upstreams::new(Transport::new()?, config.routing, judge);

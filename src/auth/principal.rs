@@ -20,9 +20,10 @@ use crate::store::{KnownKey, Store, StoreError};
 
 /// Between two looks at what has changed.
 const POLL: Duration = Duration::from_millis(400);
-/// Known keys: as many as are in use at a time.
+/// Known keys: as many as are in use at a time. A key in use stays known for as long as no change of it is seen, so
+/// that callers go on while the database is away.
 const KNOWN: u64 = 200_000;
-const KNOWN_LIVES: Duration = Duration::from_secs(600);
+const KNOWN_UNUSED: Duration = Duration::from_secs(3_600);
 /// Unknown keys are remembered apart, fewer and more briefly, so that noise cannot push out what is known.
 const UNKNOWN: u64 = 10_000;
 const UNKNOWN_LIVES: Duration = Duration::from_secs(10);
@@ -59,7 +60,7 @@ struct Keys {
     store: Store,
     known: Cache<KeyHash, Arc<Known>>,
     unknown: Cache<KeyHash, ()>,
-    /// The number of the last change that was seen; below zero until the first look.
+    /// The number of the last change that was seen.
     seen: AtomicI64,
 }
 
@@ -69,22 +70,27 @@ struct Known {
 }
 
 impl Auth {
-    /// Starts the task that watches for changes, which belongs to `tasks` and ends with `stop`.
-    pub fn start(store: Store, tasks: &TaskTracker, stop: CancellationToken) -> Auth {
+    /// Starts the task that watches for changes from now on, which belongs to `tasks` and ends with `stop`.
+    pub async fn start(
+        store: Store,
+        tasks: &TaskTracker,
+        stop: CancellationToken,
+    ) -> Result<Auth, StoreError> {
+        let seen = store.last_key_change().await?;
         let keys = Arc::new(Keys {
             store,
             known: Cache::builder()
                 .max_capacity(KNOWN)
-                .time_to_live(KNOWN_LIVES)
+                .time_to_idle(KNOWN_UNUSED)
                 .build(),
             unknown: Cache::builder()
                 .max_capacity(UNKNOWN)
                 .time_to_live(UNKNOWN_LIVES)
                 .build(),
-            seen: AtomicI64::new(-1),
+            seen: AtomicI64::new(seen),
         });
         tasks.spawn(Arc::clone(&keys).watch(stop));
-        Auth { keys }
+        Ok(Auth { keys })
     }
 
     /// Who calls with this key, now.
@@ -183,13 +189,6 @@ impl Keys {
         let mut forgotten = Vec::new();
         let last = self.store.last_key_change().await?;
         let mut seen = self.seen.load(Ordering::Acquire);
-        if seen < 0 {
-            // Whatever was cached before the first look may be older than it.
-            self.known.invalidate_all();
-            self.unknown.invalidate_all();
-            self.seen.store(last, Ordering::Release);
-            return Ok(forgotten);
-        }
         while seen < last {
             let changed = self.store.changed_keys(seen, CHANGES_AT_ONCE).await?;
             let Some(&(_, latest)) = changed.last() else {
