@@ -150,7 +150,7 @@ impl Gateway {
     /// Starts a call's journey.
     pub fn serve(&self, who: Arc<Principal>, call: Call) -> Serving {
         let run = Run::begin(who, call, self.default_model.as_deref(), now_ms());
-        let (mut client, begun) = client::pair();
+        let (mut client, begun) = client::pair(run.call.hides_reasoning());
         let head = run.head();
         if self.tasks.is_closed() {
             client.refuse(Refused {

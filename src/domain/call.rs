@@ -68,6 +68,24 @@ impl Call {
             .collect()
     }
 
+    /// Whether the caller wants the model to reason in silence: `reasoning.exclude`, or `include_reasoning: false`
+    /// (contract 2.4).
+    pub fn hides_reasoning(&self) -> bool {
+        #[derive(serde::Deserialize)]
+        struct Reasoning {
+            exclude: Option<bool>,
+        }
+        let excluded = |raw: &Raw| {
+            raw.parse::<Reasoning>()
+                .is_ok_and(|reasoning| reasoning.exclude == Some(true))
+        };
+        self.body.given("reasoning").is_some_and(excluded)
+            || self
+                .body
+                .given("include_reasoning")
+                .is_some_and(|given| given.as_bytes() == b"false")
+    }
+
     /// Whether the request gives `parameter` a value.
     pub fn uses(&self, parameter: &str) -> bool {
         self.body.given(parameter).is_some()

@@ -151,6 +151,13 @@ impl Message {
     }
 }
 
+impl Choice {
+    /// Whether there is nothing in it to send.
+    pub fn is_empty(&self) -> bool {
+        self.message.is_empty() && self.finish.is_none() && self.logprobs.is_none()
+    }
+}
+
 impl From<Choice> for Event {
     fn from(choice: Choice) -> Self {
         Event::Choice(Box::new(choice))

@@ -80,6 +80,8 @@ pub enum Delivery {
 
 /// The journey's end of the way back.
 pub struct Client<E> {
+    /// The caller wants no reasoning to be shown. It is counted and paid for, and goes no further than here.
+    hides_reasoning: bool,
     begin: Option<oneshot::Sender<Result<Begun, E>>>,
     stream: Option<mpsc::Sender<Delivery>>,
 }
@@ -88,11 +90,12 @@ pub struct Client<E> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Left;
 
-/// Connects a journey with its caller.
-pub fn pair<E>() -> (Client<E>, oneshot::Receiver<Result<Begun, E>>) {
+/// Connects a journey with its caller, who may want the reasoning kept back (contract 2.4 `exclude`).
+pub fn pair<E>(hides_reasoning: bool) -> (Client<E>, oneshot::Receiver<Result<Begun, E>>) {
     let (begin, begun) = oneshot::channel();
     (
         Client {
+            hides_reasoning,
             begin: Some(begin),
             stream: None,
         },
@@ -125,7 +128,13 @@ impl<E> Client<E> {
     }
 
     /// Answers with a complete reply.
-    pub fn whole(&mut self, whole: Whole) {
+    pub fn whole(&mut self, mut whole: Whole) {
+        if self.hides_reasoning {
+            let choices = &mut whole.reply.choices;
+            choices
+                .iter_mut()
+                .for_each(|choice| choice.message.hide_reasoning());
+        }
         self.begin(Ok(Begun::Whole(Box::new(whole))));
     }
 
@@ -137,7 +146,15 @@ impl<E> Client<E> {
     }
 
     /// Sends one step of a stream; waits while the caller is slow.
-    pub async fn deliver(&mut self, delivery: Delivery) -> Result<(), Left> {
+    pub async fn deliver(&mut self, mut delivery: Delivery) -> Result<(), Left> {
+        if let Delivery::Choice(choice) = &mut delivery
+            && self.hides_reasoning
+        {
+            choice.message.hide_reasoning();
+            if choice.is_empty() {
+                return if self.has_left() { Err(Left) } else { Ok(()) };
+            }
+        }
         match &self.stream {
             Some(sender) => sender.send(delivery).await.map_err(|_| Left),
             None => Err(Left),

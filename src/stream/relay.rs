@@ -83,6 +83,5 @@ fn split(mut choice: Box<Choice>) -> (Option<Box<Choice>>, Option<Choice>) {
         finish: Some(finish),
         ..Choice::default()
     };
-    let worth_sending = !choice.message.is_empty() || choice.logprobs.is_some();
-    (worth_sending.then_some(choice), Some(last))
+    ((!choice.is_empty()).then_some(choice), Some(last))
 }

@@ -6,7 +6,9 @@ use serde_json::{Value, json};
 use crate::support::client::content;
 use crate::support::db::on_both_engines;
 use crate::support::server::Server;
-use crate::support::upstream::{Step, Upstream, chunk, done, event, json_body, sse_head};
+use crate::support::upstream::{
+    Step, Upstream, chunk, completion, done, event, json_body, sse_head,
+};
 
 fn ask(stream: bool) -> Value {
     json!({"model": "acme/orca", "messages": [{"role": "user", "content": "Two words?"}], "stream": stream})
@@ -144,6 +146,41 @@ async fn tool_calls_come_through_plain_and_streamed() {
         events[0]["choices"][0]["delta"]["tool_calls"][0]["id"],
         "call_7"
     );
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn reasoning_is_shown_unless_the_caller_wants_it_kept_back() {
+    let upstream = Upstream::start(|seen| {
+        let said = json!({"content": "Four", "reasoning_content": "Two and two"});
+        if seen.streams() {
+            let (said, end) = (chunk(&said, None), chunk(&json!({}), Some("stop")));
+            return vec![sse_head(), event(&said), event(&end), done()];
+        }
+        let mut body = completion("Four");
+        body["choices"][0]["message"] = said;
+        json_body(200, &body)
+    })
+    .await;
+    let server = Server::alone(&upstream.provider("lab-a", "0", "0")).await;
+    for silence in [
+        json!({"reasoning": {"exclude": true}}),
+        json!({"include_reasoning": false}),
+        json!({}),
+    ] {
+        let shown = silence == json!({});
+        for stream in [false, true] {
+            let mut body = ask(stream);
+            body.as_object_mut()
+                .unwrap()
+                .extend(silence.as_object().unwrap().clone());
+            let answer = server.http.post("/api/v1/chat/completions", &body).await;
+            assert_eq!(answer.status, StatusCode::OK);
+            let text = answer.text();
+            assert_eq!(text.contains("Two and two"), shown, "{silence} {text}");
+            assert!(text.contains("Four"), "{text}");
+        }
+    }
     server.stop().await;
 }
 

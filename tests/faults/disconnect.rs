@@ -44,6 +44,25 @@ on_both_engines! {
         server.stop().await;
     }
 
+    async fn thoughts_that_are_not_shown_are_paid_for(db: TestDb) {
+        let upstream = Upstream::start(|_| {
+            let thought = event(&chunk(&json!({"reasoning_content": WORD}), None));
+            let said = event(&chunk(&json!({"content": WORD}), None));
+            let thoughts = std::iter::repeat_n(thought, CHUNKS - 1);
+            std::iter::once(sse_head()).chain(thoughts).chain([said, Step::Silence]).collect()
+        })
+        .await;
+        let server = Server::start(db, &upstream.provider("lab-a", "0.0001", "0.0002")).await;
+        let mut body = ask(CHUNKS, true);
+        body["reasoning"] = json!({"exclude": true});
+        let mut stream = server.http.stream("/api/v1/chat/completions", &body).await;
+        let first = stream.next_event().await.unwrap();
+        assert_eq!(first["choices"][0]["delta"]["content"], WORD, "{first}");
+        drop(stream);
+        charged(&server, first["id"].as_str().unwrap(), CHUNKS).await;
+        server.stop().await;
+    }
+
     async fn what_cannot_be_cancelled_is_read_to_its_end_before_the_server_stops(db: TestDb) {
         let upstream = Upstream::start(|seen| {
             let mut script = answer(seen, "One two three four five six");

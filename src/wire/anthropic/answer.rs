@@ -47,8 +47,8 @@ shape! {
     }
 }
 
-/// Reads a 2xx body; `hidden` keeps the thoughts back.
-pub(super) fn read(body: &Bytes, hidden: bool) -> Result<Reply, DecodeError> {
+/// Reads a 2xx body.
+pub(super) fn read(body: &Bytes) -> Result<Reply, DecodeError> {
     let json = utf8(body)?;
     let answer: MessageShape<'_> = serde_json::from_str(json).map_err(|error| malformed(&error))?;
     let Some(List(blocks)) = &answer.content else {
@@ -64,9 +64,6 @@ pub(super) fn read(body: &Bytes, hidden: bool) -> Result<Reply, DecodeError> {
     }
     let mut message = gathered.into_message();
     message.refusal = text(body, answer.stop_details.explanation);
-    if hidden {
-        message.hide_reasoning();
-    }
     let mut counted = Counted::default();
     counted.learn(&answer.usage);
     Ok(Reply {

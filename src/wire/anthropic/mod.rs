@@ -7,7 +7,7 @@
 use bytes::Bytes;
 use http::{HeaderName, HeaderValue};
 
-use super::chat::{Chat, reasoning};
+use super::chat::Chat;
 use super::{DecodeError, EncodeError, Encoded, Fault, StreamDecoder, Wire, fault};
 use crate::catalog::snapshot::Target;
 use crate::domain::call::Call;
@@ -53,12 +53,12 @@ impl Wire for Anthropic {
         Ok(encoded)
     }
 
-    fn decode(&self, call: &Call, _: &Target, body: &Bytes) -> Result<Reply, DecodeError> {
-        answer::read(body, reasoning::is_hidden(call))
+    fn decode(&self, _: &Call, _: &Target, body: &Bytes) -> Result<Reply, DecodeError> {
+        answer::read(body)
     }
 
-    fn decoder(&self, call: &Call, _: &Target) -> Box<dyn StreamDecoder> {
-        Box::new(stream::EventDecoder::new(reasoning::is_hidden(call)))
+    fn decoder(&self, _: &Call, _: &Target) -> Box<dyn StreamDecoder> {
+        Box::new(stream::EventDecoder::new())
     }
 }
 

@@ -39,7 +39,6 @@ shape! {
 #[derive(Debug, Default)]
 pub(super) struct EventDecoder {
     /// The client does not want to see the thoughts.
-    hidden: bool,
     about: About,
     counted: Counted,
     /// The blocks that have begun and not ended, by their number.
@@ -68,9 +67,8 @@ enum Open {
 }
 
 impl EventDecoder {
-    pub(super) fn new(hidden: bool) -> Self {
+    pub(super) fn new() -> Self {
         EventDecoder {
-            hidden,
             ..EventDecoder::default()
         }
     }
@@ -249,10 +247,7 @@ impl EventDecoder {
         events.extend(self.counted.tokens().map(Event::Usage));
     }
 
-    fn emit(&self, mut message: Message, events: &mut Vec<Event>) {
-        if self.hidden {
-            message.hide_reasoning();
-        }
+    fn emit(&self, message: Message, events: &mut Vec<Event>) {
         if !message.is_empty() {
             let choice = Choice {
                 message,

@@ -706,26 +706,4 @@ mod decoding {
                 .is_some_and(|id| id.starts_with("call_"))
         );
     }
-
-    #[test]
-    fn hidden_thoughts_are_not_shown() {
-        let request = json!({"reasoning": {"exclude": true}});
-        let events = stream(
-            &request,
-            &[
-                begin(),
-                block(
-                    0,
-                    json!({"type": "thinking", "thinking": "", "signature": ""}),
-                ),
-                delta(0, json!({"type": "thinking_delta", "thinking": "hm"})),
-                delta(0, json!({"type": "signature_delta", "signature": "S"})),
-                block(1, json!({"type": "text", "text": "so"})),
-                over("end_turn"),
-                stop(),
-            ],
-        );
-        let thoughts = |event: &Event| matches!(event, Event::Choice(choice) if choice.message.reasoning.is_some() || choice.message.reasoning_details.is_some());
-        assert!(!events.unwrap().iter().any(thoughts));
-    }
 }

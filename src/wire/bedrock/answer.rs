@@ -62,8 +62,8 @@ shape! {
     }
 }
 
-/// Reads a 2xx body; `hidden` keeps the thoughts back.
-pub(super) fn read(body: &Bytes, hidden: bool) -> Result<Reply, DecodeError> {
+/// Reads a 2xx body.
+pub(super) fn read(body: &Bytes) -> Result<Reply, DecodeError> {
     let json = utf8(body)?;
     let answer: AnswerShape<'_> = serde_json::from_str(json).map_err(|error| malformed(&error))?;
     let Some(output) = &answer.output else {
@@ -93,7 +93,7 @@ pub(super) fn read(body: &Bytes, hidden: bool) -> Result<Reply, DecodeError> {
             });
         }
     }
-    let mut message = Message {
+    let message = Message {
         content: JsonText::joined(&texts),
         reasoning: JsonText::joined(&thoughts),
         reasoning_details: (!details.is_empty())
@@ -101,9 +101,6 @@ pub(super) fn read(body: &Bytes, hidden: bool) -> Result<Reply, DecodeError> {
         tool_calls: calls,
         ..Message::default()
     };
-    if hidden {
-        message.hide_reasoning();
-    }
     Ok(Reply {
         choices: vec![Choice {
             index: 0,

@@ -4,7 +4,7 @@
 use bytes::Bytes;
 use http::HeaderMap;
 
-use super::chat::{Chat, reasoning};
+use super::chat::Chat;
 use super::path::segment;
 use super::{DecodeError, EncodeError, Encoded, Fault, StreamDecoder, Wire, fault};
 use crate::catalog::snapshot::Target;
@@ -44,12 +44,12 @@ impl Wire for Bedrock {
         ))
     }
 
-    fn decode(&self, call: &Call, _: &Target, body: &Bytes) -> Result<Reply, DecodeError> {
-        answer::read(body, reasoning::is_hidden(call))
+    fn decode(&self, _: &Call, _: &Target, body: &Bytes) -> Result<Reply, DecodeError> {
+        answer::read(body)
     }
 
-    fn decoder(&self, call: &Call, _: &Target) -> Box<dyn StreamDecoder> {
-        Box::new(stream::EventDecoder::new(reasoning::is_hidden(call)))
+    fn decoder(&self, _: &Call, _: &Target) -> Box<dyn StreamDecoder> {
+        Box::new(stream::EventDecoder::new())
     }
 
     fn fault(&self, status: u16, headers: &HeaderMap, body: &[u8]) -> Fault {

@@ -28,7 +28,6 @@ shape! {
 #[derive(Debug, Default)]
 pub(super) struct EventDecoder {
     /// The client does not want to see the thoughts.
-    hidden: bool,
     /// The calls that have begun and not ended: number of the block, place, whether any argument has come.
     open: Vec<(u64, u32, bool)>,
     calls: u32,
@@ -38,9 +37,8 @@ pub(super) struct EventDecoder {
 }
 
 impl EventDecoder {
-    pub(super) fn new(hidden: bool) -> Self {
+    pub(super) fn new() -> Self {
         EventDecoder {
-            hidden,
             ..EventDecoder::default()
         }
     }
@@ -163,10 +161,7 @@ impl EventDecoder {
         })
     }
 
-    fn emit(&self, mut message: Message, events: &mut Vec<Event>) {
-        if self.hidden {
-            message.hide_reasoning();
-        }
+    fn emit(&self, message: Message, events: &mut Vec<Event>) {
         if !message.is_empty() {
             let choice = Choice {
                 message,

@@ -44,15 +44,6 @@ pub enum Effort {
     Max,
 }
 
-/// Whether the client wants the model to reason in silence.
-pub fn is_hidden(call: &Call) -> bool {
-    let legacy = call
-        .body
-        .given("include_reasoning")
-        .is_some_and(|value| value.as_bytes() == b"false");
-    legacy || call.body.given("reasoning").is_some() && Wish::of(call).exclude == Some(true)
-}
-
 impl Wish {
     /// What `call` wishes.
     pub fn of(call: &Call) -> Self {

@@ -5,7 +5,6 @@
 
 use bytes::Bytes;
 
-use super::chat::reasoning as wish;
 use super::{DecodeError, EncodeError, Encoded, StreamDecoder, Wire};
 use crate::catalog::snapshot::Target;
 use crate::domain::call::{Call, Form};
@@ -45,14 +44,7 @@ impl Wire for OpenAi {
         if call.form == Form::Embeddings {
             return embeddings::decode(call, &target.quirks, body);
         }
-        let mut reply = decode::decode(&target.quirks, body)?;
-        if wish::is_hidden(call) {
-            reply
-                .choices
-                .iter_mut()
-                .for_each(|choice| choice.message.hide_reasoning());
-        }
-        Ok(reply)
+        decode::decode(&target.quirks, body)
     }
 
     fn decoder(&self, call: &Call, target: &Target) -> Box<dyn StreamDecoder> {

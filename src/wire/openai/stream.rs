@@ -13,7 +13,6 @@ use crate::domain::call::Call;
 use crate::domain::event::{About, Choice, Event};
 use crate::domain::json::Raw;
 use crate::wire::call_id::Seed;
-use crate::wire::chat::reasoning;
 use crate::wire::quirks::Quirks;
 use crate::wire::shape::{Given, List, array, malformed, shape_of, utf8, word};
 use crate::wire::{DecodeError, Fault, Frame, StreamDecoder, fault};
@@ -21,8 +20,6 @@ use crate::wire::{DecodeError, Fault, Frame, StreamDecoder, fault};
 /// Remembers of the chunks so far what the next ones depend on.
 pub(super) struct ChunkDecoder {
     quirks: Arc<Quirks>,
-    /// The client does not want to see the reasoning.
-    hidden: bool,
     /// How many choices the call asked for.
     wanted: usize,
     about: About,
@@ -49,7 +46,6 @@ impl ChunkDecoder {
     pub(super) fn new(call: &Call, quirks: &Arc<Quirks>) -> Self {
         ChunkDecoder {
             quirks: Arc::clone(quirks),
-            hidden: reasoning::is_hidden(call),
             wanted: usize::try_from(call.choices).unwrap_or(1),
             about: About::default(),
             choices: Vec::new(),
@@ -192,10 +188,7 @@ impl ChunkDecoder {
         if choice.finish.is_some() && index == 0 && !progress.annotated {
             choice.message.annotations = cited(&self.sources);
         }
-        if self.hidden {
-            choice.message.hide_reasoning();
-        }
-        if choice.finish.is_some() || choice.logprobs.is_some() || !choice.message.is_empty() {
+        if !choice.is_empty() {
             events.push(choice.into());
         }
         Ok(())

@@ -559,17 +559,6 @@ mod whole_answers {
         let error = r#""message":{"content":"half"},"error":{"message":"no","code":"x"},"finish_reason":"error""#;
         check(error, json!({"content": "half", "finish": "error/error"}));
     }
-
-    #[test]
-    fn excluded_reasoning_is_not_shown() {
-        let call = call(Form::Chat, r#"{"reasoning":{"exclude":true}}"#);
-        let body =
-            Bytes::from_static(br#"{"choices":[{"message":{"content":"a","reasoning":"r"}}]}"#);
-        let reply = OpenAi
-            .decode(&call, &target(Quirks::default()), &body)
-            .unwrap();
-        assert_eq!(plain(&reply.choices[0]), json!({"content": "a"}));
-    }
 }
 
 /// The events of a stream that is read in pieces of `step` bytes.

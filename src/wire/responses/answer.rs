@@ -61,8 +61,8 @@ shape! {
     }
 }
 
-/// Reads a 2xx body; `hidden` keeps the thoughts back.
-pub(super) fn read(body: &Bytes, hidden: bool) -> Result<Reply, DecodeError> {
+/// Reads a 2xx body.
+pub(super) fn read(body: &Bytes) -> Result<Reply, DecodeError> {
     let json = utf8(body)?;
     let answer: ResponseShape<'_> =
         serde_json::from_str(json).map_err(|error| malformed(&error))?;
@@ -82,10 +82,7 @@ pub(super) fn read(body: &Bytes, hidden: bool) -> Result<Reply, DecodeError> {
     }
     let searches = gathered.searches;
     let called = !gathered.calls.is_empty();
-    let (mut message, logprobs) = gathered.into_message();
-    if hidden {
-        message.hide_reasoning();
-    }
+    let (message, logprobs) = gathered.into_message();
     Ok(Reply {
         choices: vec![Choice {
             index: 0,

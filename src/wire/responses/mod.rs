@@ -3,7 +3,7 @@
 
 use bytes::Bytes;
 
-use super::chat::{Chat, reasoning};
+use super::chat::Chat;
 use super::{DecodeError, EncodeError, Encoded, StreamDecoder, Wire};
 use crate::catalog::snapshot::Target;
 use crate::domain::call::Call;
@@ -32,11 +32,11 @@ impl Wire for Responses {
         Ok(Encoded::json("/responses", json))
     }
 
-    fn decode(&self, call: &Call, _: &Target, body: &Bytes) -> Result<Reply, DecodeError> {
-        answer::read(body, reasoning::is_hidden(call))
+    fn decode(&self, _: &Call, _: &Target, body: &Bytes) -> Result<Reply, DecodeError> {
+        answer::read(body)
     }
 
-    fn decoder(&self, call: &Call, _: &Target) -> Box<dyn StreamDecoder> {
-        Box::new(stream::EventDecoder::new(reasoning::is_hidden(call)))
+    fn decoder(&self, _: &Call, _: &Target) -> Box<dyn StreamDecoder> {
+        Box::new(stream::EventDecoder::new())
     }
 }

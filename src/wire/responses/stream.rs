@@ -32,7 +32,6 @@ shape! {
 #[derive(Debug, Default)]
 pub(super) struct EventDecoder {
     /// The client does not want to see the thoughts.
-    hidden: bool,
     about: About,
     /// The items that have begun, by their number.
     items: Vec<(u64, Known)>,
@@ -52,9 +51,8 @@ struct Known {
 }
 
 impl EventDecoder {
-    pub(super) fn new(hidden: bool) -> Self {
+    pub(super) fn new() -> Self {
         EventDecoder {
-            hidden,
             ..EventDecoder::default()
         }
     }
@@ -289,10 +287,7 @@ impl EventDecoder {
         Ok(())
     }
 
-    fn emit(&self, mut message: Message, events: &mut Vec<Event>) {
-        if self.hidden {
-            message.hide_reasoning();
-        }
+    fn emit(&self, message: Message, events: &mut Vec<Event>) {
         if !message.is_empty() {
             let choice = Choice {
                 message,

@@ -26,12 +26,6 @@ pub(crate) fn meaning(recording: &Recording) -> Meaning {
             meaning.tokens = Some(counts(usage, &recording.provider));
         }
     }
-    if recording.request.body["reasoning"]["exclude"] == true {
-        meaning.choices.values_mut().for_each(|said| {
-            said.reasoning.clear();
-            said.reasoning_details.clear();
-        });
-    }
     meaning
 }
 
