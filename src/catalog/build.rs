@@ -271,10 +271,15 @@ fn endpoint(
     let unspoken = (!wire.is_spoken())
         .then(|| row.wire.as_deref().unwrap_or(built.wire))
         .or(other_api);
+    let (id, tag) = (
+        ModelId::from(model.id.as_str()),
+        EndpointTag::from(row.tag.as_str()),
+    );
     Endpoint {
-        model: ModelId::from(model.id.as_str()),
+        key: Endpoint::key_of(&id, &tag),
+        model: id,
         provider: Arc::clone(&built.provider),
-        tag: EndpointTag::from(row.tag.as_str()),
+        tag,
         target: Target {
             wire,
             upstream_model: row.upstream_model.clone(),

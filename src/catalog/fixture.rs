@@ -23,10 +23,12 @@ pub(crate) fn endpoint(tag: &str, prompt: i64, completion: i64) -> Endpoint {
             _ => variant = Some(part.to_owned()),
         }
     }
+    let (model, tag) = (ModelId::from("acme/orca"), EndpointTag::from(tag));
     Endpoint {
-        model: ModelId::from("acme/orca"),
+        key: Endpoint::key_of(&model, &tag),
+        model,
         provider: Arc::new(provider(slug)),
-        tag: EndpointTag::from(tag),
+        tag,
         target: Target {
             wire: WireName::Openai,
             upstream_model: "orca".to_owned(),
@@ -85,8 +87,10 @@ pub(crate) fn model(id: &str, endpoints: Vec<Endpoint>) -> Model {
     let endpoints = endpoints
         .into_iter()
         .map(|endpoint| {
+            let model = ModelId::from(id);
             Arc::new(Endpoint {
-                model: ModelId::from(id),
+                key: Endpoint::key_of(&model, &endpoint.tag),
+                model,
                 ..endpoint
             })
         })

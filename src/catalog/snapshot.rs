@@ -100,6 +100,8 @@ pub struct Endpoint {
     pub provider: Arc<Provider>,
     /// `provider[/variant][/quantization]`.
     pub tag: EndpointTag,
+    /// [`Endpoint::key_of`] the model and the tag.
+    pub key: u64,
     /// What a wire needs to know.
     pub target: Target,
     /// Replaces the provider's base URL for this endpoint.
@@ -128,6 +130,19 @@ pub struct Endpoint {
     pub deprecated: bool,
     /// What keeps it from being used; `None` when it is enabled.
     pub lacks: Option<Lack>,
+}
+
+impl Endpoint {
+    /// An endpoint's identity across reloads of the catalogue: the FNV-1a hash of both its names.
+    pub fn key_of(model: &ModelId, tag: &EndpointTag) -> u64 {
+        let names = [model.as_str(), "\n", tag.as_str()];
+        names
+            .iter()
+            .flat_map(|name| name.bytes())
+            .fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
+                (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
+            })
+    }
 }
 
 /// What is known of an endpoint's tool calls beforehand: counted as if it had been measured.

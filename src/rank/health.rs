@@ -61,7 +61,7 @@ pub struct ToolCalls {
 /// Where ranking reads health.
 pub trait HealthView: Sync {
     /// How an endpoint is; the default for one that was never used.
-    fn health(&self, key: u64, endpoint: &Endpoint) -> Health;
+    fn health(&self, endpoint: &Endpoint) -> Health;
 }
 
 /// Nothing is known of anyone.
@@ -69,7 +69,7 @@ pub trait HealthView: Sync {
 pub struct Unknown;
 
 impl HealthView for Unknown {
-    fn health(&self, _: u64, _: &Endpoint) -> Health {
+    fn health(&self, _: &Endpoint) -> Health {
         Health::default()
     }
 }

@@ -5,7 +5,6 @@
 use std::sync::Arc;
 
 use crate::catalog::snapshot::{Endpoint, Model};
-use crate::domain::ids::{EndpointTag, ModelId};
 use crate::plan::{Entry, Plan};
 
 mod error;
@@ -37,7 +36,7 @@ pub struct Candidate {
 pub struct Situation<'a> {
     /// How the endpoints are.
     pub health: &'a dyn HealthView,
-    /// For each entry of the plan, the key of the endpoint that served its conversation last.
+    /// For each entry of the plan, the [`Endpoint::key`] of the one that served its conversation last.
     pub stuck: &'a [Option<u64>],
     /// What chance is made of.
     pub seed: u64,
@@ -103,22 +102,6 @@ pub fn rank(plan: &Plan, situation: &Situation<'_>) -> Result<Ranked, RankError>
         candidates: candidates.collect(),
         verdicts: ranked.chain(spared).chain(verdicts).collect(),
     })
-}
-
-/// An endpoint's identity across reloads of the catalogue.
-pub fn key(endpoint: &Endpoint) -> u64 {
-    key_of(&endpoint.model, &endpoint.tag)
-}
-
-/// The identity of the endpoint with this tag: the FNV-1a hash of both names.
-pub fn key_of(model: &ModelId, tag: &EndpointTag) -> u64 {
-    let names = [model.as_str(), "\n", tag.as_str()];
-    names
-        .iter()
-        .flat_map(|name| name.bytes())
-        .fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
-            (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
-        })
 }
 
 /// An endpoint that passed the filters.

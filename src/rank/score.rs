@@ -10,7 +10,7 @@ use crate::plan::{Plan, Tier};
 
 use super::exacto::{self, Quality};
 use super::health::{Health, Standing};
-use super::{Contender, Situation, key, price};
+use super::{Contender, Situation, price};
 
 /// Why an endpoint stands where it stands.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -70,13 +70,13 @@ pub(super) fn order<'a>(
     if scored.iter().any(judges) {
         judge(&mut scored);
     }
-    for one in &mut scored {
-        one.rank = one.rank(plan);
-    }
-    scored.sort_unstable_by(|a, b| a.rank.cmp(&b.rank));
+    let ranks: Vec<Rank> = scored.iter().map(|one| one.rank(plan)).collect();
+    // Places are sorted rather than what stands in them, which is large.
+    let mut places: Vec<usize> = (0..scored.len()).collect();
+    places.sort_unstable_by(|&a, &b| ranks[a].cmp(&ranks[b]));
     let (mut tried, mut spared) = (Vec::with_capacity(scored.len()), Vec::new());
-    for one in scored {
-        if may_try(plan, &one, &tried) {
+    for one in places.into_iter().map(|place| &scored[place]) {
+        if may_try(plan, one, &tried) {
             tried.push((one.contender, one.score));
         } else {
             spared.push(one.contender);
@@ -88,13 +88,10 @@ pub(super) fn order<'a>(
 struct Scored<'a> {
     contender: Contender<'a>,
     score: Score,
-    key: u64,
     chance: f64,
-    rank: Rank,
 }
 
 /// What is compared, first to last; the lower comes first.
-#[derive(Clone, Copy, Default)]
 struct Rank {
     model: usize,
     ordered: usize,
@@ -137,8 +134,8 @@ fn scored<'a>(plan: &Plan, situation: &Situation<'_>, contender: Contender<'a>) 
         position,
         endpoint,
     } = contender;
-    let (preferences, key) = (&plan.preferences, key(endpoint));
-    let health = exacto::with_prior(situation.health.health(key, endpoint), endpoint.tool_calls);
+    let (preferences, key) = (&plan.preferences, endpoint.key);
+    let health = exacto::with_prior(situation.health.health(endpoint), endpoint.tool_calls);
     let stuck_to = situation.stuck.get(position).copied().flatten();
     let by = by(plan, entry.sort);
     let score = Score {
@@ -164,9 +161,7 @@ fn scored<'a>(plan: &Plan, situation: &Situation<'_>, contender: Contender<'a>) 
     Scored {
         contender,
         score,
-        key,
         chance: chance(situation.seed, key),
-        rank: Rank::default(),
     }
 }
 
@@ -224,7 +219,7 @@ impl Scored<'_> {
             // Where chance has decided, the price has been counted.
             price: if balanced && value > 0.0 { 0 } else { price },
             chance: self.chance,
-            key: self.key,
+            key: self.contender.endpoint.key,
         }
     }
 }

@@ -54,7 +54,7 @@ impl Cache {
         let conversation = plan.conversation?;
         candidate.endpoint.pricing.base.caches().then(|| Cache {
             key: StickyKey::new(account, &candidate.model.id, conversation),
-            endpoint: super::key(&candidate.endpoint),
+            endpoint: candidate.endpoint.key,
             named: conversation.named,
         })
     }

@@ -17,7 +17,7 @@ use crate::plan::{plan, tests::call};
 struct Measured(HashMap<String, Health>);
 
 impl HealthView for Measured {
-    fn health(&self, _: u64, endpoint: &Endpoint) -> Health {
+    fn health(&self, endpoint: &Endpoint) -> Health {
         self.0
             .get(endpoint.tag.as_str())
             .copied()
@@ -471,7 +471,7 @@ fn a_conversation_goes_back_to_its_cache() {
         endpoint
     };
     let mut case = Case::of(vec![cached("a", 1), cached("b", 100)]);
-    case.stuck = vec![Some(key(&case.catalog.models[0].endpoints[1]))];
+    case.stuck = vec![Some(case.catalog.models[0].endpoints[1].key)];
     assert_eq!(case.order(json!({})), ["b", "a"]);
     assert_eq!(
         case.order(json!({"provider": {"order": ["a"]}})),

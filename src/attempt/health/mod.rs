@@ -26,7 +26,6 @@ pub use vitals::{Vitals, Went};
 
 use crate::catalog::snapshot::Endpoint;
 use crate::domain::ids::{EndpointTag, ModelId};
-use crate::rank;
 use crate::rank::health::{Health, HealthView};
 use stored::Windows;
 
@@ -39,7 +38,7 @@ pub struct Healths {
 #[derive(Debug, Default)]
 struct Shared {
     patience: Patience,
-    /// By [`rank::key`]. Copied when an endpoint is seen for the first time, which is rare.
+    /// By [`Endpoint::key`]. Copied when an endpoint is seen for the first time, which is rare.
     endpoints: ArcSwap<HashMap<u64, Arc<Vitals>>>,
     /// How much of each endpoint had been marked when it was last stored.
     stored: Mutex<HashMap<u64, u32>>,
@@ -76,7 +75,7 @@ impl Healths {
 
     /// The health of an endpoint, to be added to.
     pub fn of(&self, endpoint: &Endpoint) -> Arc<Vitals> {
-        self.named(&endpoint.model, &endpoint.tag)
+        self.keyed(endpoint.key, &endpoint.model, &endpoint.tag)
     }
 
     /// All healths as they are now.
@@ -125,12 +124,13 @@ impl Healths {
             }
         }
         for ((model, tag), windows) in elsewhere {
-            self.named(model, tag).learn(windows);
+            let key = Endpoint::key_of(model, tag);
+            self.keyed(key, model, tag).learn(windows);
         }
     }
 
-    fn named(&self, model: &ModelId, tag: &EndpointTag) -> Arc<Vitals> {
-        let (key, endpoints) = (rank::key_of(model, tag), &self.shared.endpoints);
+    fn keyed(&self, key: u64, model: &ModelId, tag: &EndpointTag) -> Arc<Vitals> {
+        let endpoints = &self.shared.endpoints;
         if let Some(vitals) = endpoints.load().get(&key) {
             return Arc::clone(vitals);
         }
@@ -153,15 +153,15 @@ impl Healths {
 impl View {
     /// What was measured of an endpoint; `None` for one that was never used.
     pub fn summary(&self, endpoint: &Endpoint) -> Option<Summary> {
-        let vitals = self.endpoints.get(&rank::key(endpoint))?;
+        let vitals = self.endpoints.get(&endpoint.key)?;
         Some(vitals.summary_now(self.now))
     }
 }
 
 impl HealthView for View {
-    fn health(&self, key: u64, _: &Endpoint) -> Health {
+    fn health(&self, endpoint: &Endpoint) -> Health {
         self.endpoints
-            .get(&key)
+            .get(&endpoint.key)
             .map(|vitals| vitals.health(self.now))
             .unwrap_or_default()
     }

@@ -26,7 +26,7 @@ fn what_is_recorded_is_what_ranking_reads() {
         vitals.ended(well(100, 2_000), START);
     }
     let view = healths.view(START);
-    let health = view.health(rank::key(&fast), &fast);
+    let health = view.health(&fast);
     let near = |value: f64, expect: f64| (value / expect - 1.0).abs() < 0.13;
     assert!(near(health.latency_ms.unwrap().p50, 300.0), "{health:?}");
     assert!(near(health.throughput.unwrap().p50, 50.0), "{health:?}");
@@ -36,7 +36,7 @@ fn what_is_recorded_is_what_ranking_reads() {
         view.summary(&fast).unwrap().published.uptime,
         [Some(100.0); 3]
     );
-    assert_eq!(view.health(rank::key(&idle), &idle), Health::default());
+    assert_eq!(view.health(&idle), Health::default());
     assert_eq!(view.summary(&idle), None);
 }
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU32, Ordering::Relaxed};
 use std::time::Duration;
 
-use arc_swap::{ArcSwap, ArcSwapOption};
+use arc_swap::{ArcSwap, ArcSwapOption, Guard};
 
 use super::breaker::{Breaker, Patience, State};
 use super::recent::Recent;
@@ -169,7 +169,7 @@ impl Vitals {
     /// What ranking reads. An endpoint whose pause is over ranks as if it were well, so that one
     /// request finds out.
     pub fn health(&self, now: i64) -> Health {
-        let mut health = self.summary(now).health;
+        let mut health = self.made(now).summary.health;
         if let Some(standing) = self.recovery.standing(now) {
             health.standing = standing;
         }
@@ -190,19 +190,23 @@ impl Vitals {
 
     /// What the counts amount to, at most a second old: for requests.
     pub fn summary(&self, now: i64) -> Summary {
+        self.made(now).summary
+    }
+
+    fn made(&self, now: i64) -> Guard<Arc<Made>> {
         let (made, marks) = (self.summary.load(), self.marks.load(Relaxed));
         let news = marks.wrapping_sub(made.marks);
         let is_old = now - made.at >= SUMMARY_LIVES_MS || news > made.marks / NEWS;
         if !is_old {
-            return made.summary;
+            return made;
         }
-        let summary = Summary::of(&self.tallies(now));
-        self.summary.store(Arc::new(Made {
-            summary,
+        let made = Arc::new(Made {
+            summary: Summary::of(&self.tallies(now)),
             at: now,
             marks,
-        }));
-        summary
+        });
+        self.summary.store(Arc::clone(&made));
+        Guard::from_inner(made)
     }
 
     /// How much was marked so far.

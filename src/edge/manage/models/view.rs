@@ -127,7 +127,7 @@ impl Measured {
         let [uptime_last_5m, uptime_last_30m, uptime_last_1d] =
             uptime.map(|percent| percent.map(|percent| rounded(percent, 100.0)));
         Measured {
-            status: status(healths.health(rank::key(endpoint), endpoint).standing),
+            status: status(healths.health(endpoint).standing),
             uptime_last_5m,
             uptime_last_30m,
             uptime_last_1d,
