@@ -21,6 +21,7 @@ mod finish;
 mod name;
 pub mod openai;
 mod path;
+mod progress;
 pub mod quirks;
 pub mod responses;
 mod shape;

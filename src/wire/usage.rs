@@ -1,4 +1,5 @@
-//! Token counts in the spellings of OpenAI and its many relatives. Shared by the wires that have them.
+//! Token counts in the spellings of OpenAI and its many relatives, and of those who count a cache apart. Shared by the
+//! wires that have them.
 
 use crate::domain::usage::Tokens;
 use crate::wire::shape::{Given, count, first_count, shape};
@@ -43,6 +44,36 @@ shape! {
     /// What tools on the provider's side did.
     ServerTools {
         searches = "web_search_requests": Given<'a>,
+    }
+}
+
+/// Counts of those whose input leaves out what a cache answered or took, which the gateway's prompt counts in.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct CacheApart {
+    pub(super) input: u64,
+    pub(super) output: u64,
+    pub(super) cached: u64,
+    /// All that was written to the cache.
+    pub(super) written: u64,
+    /// The part of it that lives for an hour.
+    pub(super) one_hour: u64,
+}
+
+impl CacheApart {
+    /// The counts in the domain's classes.
+    pub(super) fn tokens(self) -> Tokens {
+        let one_hour = self.one_hour.min(self.written);
+        Tokens {
+            prompt: self
+                .input
+                .saturating_add(self.cached)
+                .saturating_add(self.written),
+            completion: self.output,
+            cached: self.cached,
+            cache_write_5m: self.written - one_hour,
+            cache_write_1h: one_hour,
+            ..Tokens::default()
+        }
     }
 }
 

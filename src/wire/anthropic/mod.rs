@@ -58,7 +58,7 @@ impl Wire for Anthropic {
     }
 
     fn decoder(&self, _: &Call, _: &Target) -> Box<dyn StreamDecoder> {
-        Box::new(stream::EventDecoder::new())
+        Box::new(stream::EventDecoder::default())
     }
 }
 

@@ -6,11 +6,12 @@ use super::answer::{BlockShape, CitationShape, MessageShape, StopShape};
 use super::answer::{called, cited, ended, input, sealed, served_by, signed};
 use super::usage::{Counted, UsageShape};
 use super::{reported, with_status};
-use crate::domain::event::{About, Choice, Event, Message, ToolCall};
+use crate::domain::event::{About, Choice, Event, Message};
 use crate::domain::json::{JsonText, Raw};
 use crate::wire::call_id::no_arguments;
-use crate::wire::shape::{Given, count, malformed, shape, text, utf8, word};
-use crate::wire::{DecodeError, Frame, StreamDecoder, fault};
+use crate::wire::progress::{Progress, Said, arguments, emit};
+use crate::wire::shape::{Given, count, malformed, shape, text, word};
+use crate::wire::{DecodeError, Frame, StreamDecoder};
 
 shape! {
     /// An event.
@@ -38,7 +39,7 @@ shape! {
 /// Remembers of the events so far what the next ones depend on.
 #[derive(Debug, Default)]
 pub(super) struct EventDecoder {
-    /// The client does not want to see the thoughts.
+    progress: Progress,
     about: About,
     counted: Counted,
     /// The blocks that have begun and not ended, by their number.
@@ -46,7 +47,6 @@ pub(super) struct EventDecoder {
     calls: u32,
     /// How many blocks of thought there were.
     thoughts: usize,
-    done: bool,
 }
 
 /// A block that has begun.
@@ -66,34 +66,17 @@ enum Open {
     Other,
 }
 
-impl EventDecoder {
-    pub(super) fn new() -> Self {
-        EventDecoder {
-            ..EventDecoder::default()
-        }
-    }
-}
-
 impl StreamDecoder for EventDecoder {
     fn frame(&mut self, frame: &Frame, events: &mut Vec<Event>) -> Result<(), DecodeError> {
-        let data = frame.data.trim_ascii();
-        // A router that speaks this protocol ends its streams in OpenAI's way too.
-        if self.done || data.is_empty() || data == b"[DONE]" {
-            return Ok(());
+        match self.progress.read(frame)? {
+            Said::Nothing => Ok(()),
+            Said::Json(json) => self.event(&frame.data, json, events),
+            Said::Error(fault) => Err(DecodeError::Upstream(with_status(fault))),
         }
-        if frame.event.as_deref() == Some("error") {
-            let fault = fault::of_event(utf8(data)?);
-            return Err(DecodeError::Upstream(with_status(fault)));
-        }
-        self.event(&frame.data, utf8(&frame.data)?, events)
     }
 
     fn end(&mut self, _: &mut Vec<Event>) -> Result<(), DecodeError> {
-        if self.done {
-            Ok(())
-        } else {
-            Err(DecodeError::Truncated)
-        }
+        self.progress.end()
     }
 }
 
@@ -111,18 +94,18 @@ impl EventDecoder {
             Some("message_start") => self.start(&event.message, events),
             Some("content_block_start") => {
                 let piece = self.open(buffer, number, &event.content_block);
-                self.emit(piece, events);
+                emit(piece, events);
             }
             Some("content_block_delta") => {
                 let piece = self.more(buffer, number, &event.delta);
-                self.emit(piece, events);
+                emit(piece, events);
             }
             Some("content_block_stop") => {
                 let piece = self.close(number);
-                self.emit(piece, events);
+                emit(piece, events);
             }
             Some("message_delta") => self.finish(buffer, &event, events),
-            Some("message_stop") => self.done = true,
+            Some("message_stop") => self.progress.finish(),
             Some("ping") => {}
             // An error, or nothing of this protocol at all, or something new.
             _ => {
@@ -231,7 +214,7 @@ impl EventDecoder {
         let left: Vec<u64> = self.open.iter().map(|(number, _)| *number).collect();
         for number in left {
             let piece = self.close(number);
-            self.emit(piece, events);
+            emit(piece, events);
         }
         if let Some(finish) = ended(event.delta.stop_reason) {
             let choice = Choice {
@@ -247,27 +230,9 @@ impl EventDecoder {
         events.extend(self.counted.tokens().map(Event::Usage));
     }
 
-    fn emit(&self, message: Message, events: &mut Vec<Event>) {
-        if !message.is_empty() {
-            let choice = Choice {
-                message,
-                ..Choice::default()
-            };
-            events.push(choice.into());
-        }
-    }
-
     fn thought(&mut self) -> usize {
         self.thoughts += 1;
         self.thoughts - 1
-    }
-}
-
-fn arguments(index: u32, arguments: Option<JsonText>) -> ToolCall {
-    ToolCall {
-        index,
-        arguments,
-        ..ToolCall::default()
     }
 }
 

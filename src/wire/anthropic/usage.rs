@@ -2,6 +2,7 @@
 
 use crate::domain::usage::Tokens;
 use crate::wire::shape::{Given, List, count, shape};
+use crate::wire::usage::{CacheApart, Written};
 
 shape! {
     /// A `usage` object. In a stream it comes twice, the second time with what has changed.
@@ -10,7 +11,7 @@ shape! {
         output = "output_tokens": Given<'a>,
         cache_read = "cache_read_input_tokens": Given<'a>,
         cache_written = "cache_creation_input_tokens": Given<'a>,
-        cache_creation = "cache_creation": Option<WrittenShape<'a>>,
+        cache_creation = "cache_creation": Option<Written<'a>>,
         output_details = "output_tokens_details": DetailsShape<'a>,
         server_tools = "server_tool_use": ServerToolsShape<'a>,
         // One for each time the model was run: compaction and advisors are runs of their own, which the sums above
@@ -24,12 +25,7 @@ shape! {
         output = "output_tokens": Given<'a>,
         cache_read = "cache_read_input_tokens": Given<'a>,
         cache_written = "cache_creation_input_tokens": Given<'a>,
-        cache_creation = "cache_creation": Option<WrittenShape<'a>>,
-    }
-    /// Cache writes by how long they live.
-    WrittenShape {
-        five_minutes = "ephemeral_5m_input_tokens": Given<'a>,
-        one_hour = "ephemeral_1h_input_tokens": Given<'a>,
+        cache_creation = "cache_creation": Option<Written<'a>>,
     }
     /// What the output is made of.
     DetailsShape {
@@ -56,7 +52,7 @@ pub(super) struct Counted {
 impl Counted {
     /// Takes a report in.
     pub(super) fn learn(&mut self, usage: &UsageShape<'_>) {
-        let one_hour = |written: &Option<WrittenShape<'_>>| count(written.as_ref()?.one_hour);
+        let one_hour = |written: &Option<Written<'_>>| count(written.as_ref()?.one_hour);
         let told = Counted {
             input: count(usage.input),
             output: count(usage.output),
@@ -89,19 +85,17 @@ impl Counted {
     pub(super) fn tokens(&self) -> Option<Tokens> {
         self.input.or(self.output)?;
         let known = |count: Option<u64>| count.unwrap_or(0);
-        let (cached, written) = (known(self.cache_read), known(self.cache_written));
-        let one_hour = known(self.one_hour).min(written);
+        let counted = CacheApart {
+            input: known(self.input),
+            output: known(self.output),
+            cached: known(self.cache_read),
+            written: known(self.cache_written),
+            one_hour: known(self.one_hour),
+        };
         Some(Tokens {
-            prompt: known(self.input)
-                .saturating_add(cached)
-                .saturating_add(written),
-            completion: known(self.output),
-            cached,
-            cache_write_5m: written - one_hour,
-            cache_write_1h: one_hour,
             reasoning: known(self.thinking),
             web_searches: known(self.searches),
-            ..Tokens::default()
+            ..counted.tokens()
         })
     }
 
@@ -119,7 +113,7 @@ impl Counted {
 }
 
 /// All that was written to a cache, of which some tell only the parts.
-fn written(sum: Given<'_>, parts: Option<&WrittenShape<'_>>) -> Option<u64> {
+fn written(sum: Given<'_>, parts: Option<&Written<'_>>) -> Option<u64> {
     let parts = parts.map(|parts| {
         let known = |value| count(value).unwrap_or(0);
         known(parts.five_minutes).saturating_add(known(parts.one_hour))

@@ -8,6 +8,7 @@ use crate::domain::json::{JsonText, ObjectWriter, Raw};
 use crate::domain::usage::Tokens;
 use crate::wire::call_id::{Seed, no_arguments};
 use crate::wire::shape::{Given, List, count, malformed, shape, text, utf8, word};
+use crate::wire::usage::CacheApart;
 use crate::wire::{DecodeError, fault, finish};
 
 shape! {
@@ -180,25 +181,20 @@ impl UsageShape<'_> {
     pub(super) fn tokens(&self) -> Option<Tokens> {
         count(self.input).or_else(|| count(self.output))?;
         let known = |value| count(value).unwrap_or(0);
-        let (cached, written) = (known(self.cache_read), known(self.cache_written));
         let hours = self
             .cache_details
             .0
             .iter()
             .filter(|part| word(part.ttl).as_deref() == Some("1h"));
-        let one_hour = hours
-            .map(|part| known(part.tokens))
-            .fold(0, u64::saturating_add)
-            .min(written);
-        Some(Tokens {
-            prompt: known(self.input)
-                .saturating_add(cached)
-                .saturating_add(written),
-            completion: known(self.output),
-            cached,
-            cache_write_5m: written - one_hour,
-            cache_write_1h: one_hour,
-            ..Tokens::default()
-        })
+        let counted = CacheApart {
+            input: known(self.input),
+            output: known(self.output),
+            cached: known(self.cache_read),
+            written: known(self.cache_written),
+            one_hour: hours
+                .map(|part| known(part.tokens))
+                .fold(0, u64::saturating_add),
+        };
+        Some(counted.tokens())
     }
 }

@@ -49,7 +49,7 @@ impl Wire for Bedrock {
     }
 
     fn decoder(&self, _: &Call, _: &Target) -> Box<dyn StreamDecoder> {
-        Box::new(stream::EventDecoder::new())
+        Box::new(stream::EventDecoder::default())
     }
 
     fn fault(&self, status: u16, headers: &HeaderMap, body: &[u8]) -> Fault {

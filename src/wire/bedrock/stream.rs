@@ -4,9 +4,10 @@
 use bytes::Bytes;
 
 use super::answer::{BlockShape, CallShape, UsageShape};
-use crate::domain::event::{Choice, Event, Message, ToolCall};
-use crate::domain::json::{JsonText, Raw};
+use crate::domain::event::{Choice, Event, Message};
+use crate::domain::json::Raw;
 use crate::wire::call_id::no_arguments;
+use crate::wire::progress::{Progress, arguments, emit};
 use crate::wire::shape::{Given, count, malformed, shape, text, utf8, word};
 use crate::wire::{DecodeError, Fault, Frame, Framing, StreamDecoder, fault, finish};
 
@@ -27,21 +28,12 @@ shape! {
 /// Remembers of the events so far what the next ones depend on.
 #[derive(Debug, Default)]
 pub(super) struct EventDecoder {
-    /// The client does not want to see the thoughts.
+    progress: Progress,
     /// The calls that have begun and not ended: number of the block, place, whether any argument has come.
     open: Vec<(u64, u32, bool)>,
     calls: u32,
     /// The numbers of the blocks that are thoughts.
     thoughts: Vec<u64>,
-    stopped: bool,
-}
-
-impl EventDecoder {
-    pub(super) fn new() -> Self {
-        EventDecoder {
-            ..EventDecoder::default()
-        }
-    }
 }
 
 impl StreamDecoder for EventDecoder {
@@ -57,18 +49,18 @@ impl StreamDecoder for EventDecoder {
         match name {
             "contentBlockStart" => {
                 let piece = self.begin(&frame.data, number, &event.start);
-                self.emit(piece, events);
+                emit(piece, events);
             }
             "contentBlockDelta" => {
                 let piece = self.more(&frame.data, number, &event.delta);
-                self.emit(piece, events);
+                emit(piece, events);
             }
             "contentBlockStop" => {
                 let piece = self.close(number);
-                self.emit(piece, events);
+                emit(piece, events);
             }
             "messageStop" => {
-                self.stopped = true;
+                self.progress.finish();
                 let choice = Choice {
                     finish: word(event.stop_reason).map(|reason| finish::finish(&reason)),
                     ..Choice::default()
@@ -89,11 +81,7 @@ impl StreamDecoder for EventDecoder {
     }
 
     fn end(&mut self, _: &mut Vec<Event>) -> Result<(), DecodeError> {
-        if self.stopped {
-            Ok(())
-        } else {
-            Err(DecodeError::Truncated)
-        }
+        self.progress.end()
     }
 
     fn framing(&self) -> Framing {
@@ -159,24 +147,6 @@ impl EventDecoder {
             self.thoughts.push(number);
             self.thoughts.len() - 1
         })
-    }
-
-    fn emit(&self, message: Message, events: &mut Vec<Event>) {
-        if !message.is_empty() {
-            let choice = Choice {
-                message,
-                ..Choice::default()
-            };
-            events.push(choice.into());
-        }
-    }
-}
-
-fn arguments(index: u32, arguments: Option<JsonText>) -> ToolCall {
-    ToolCall {
-        index,
-        arguments,
-        ..ToolCall::default()
     }
 }
 

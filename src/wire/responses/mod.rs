@@ -37,6 +37,6 @@ impl Wire for Responses {
     }
 
     fn decoder(&self, _: &Call, _: &Target) -> Box<dyn StreamDecoder> {
-        Box::new(stream::EventDecoder::new())
+        Box::new(stream::EventDecoder::default())
     }
 }

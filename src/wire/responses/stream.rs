@@ -6,10 +6,11 @@ use super::answer::{
     ItemShape, PARAGRAPH, ResponseShape, SourceShape, arguments, called, cited, details, logprobs,
     picture,
 };
-use crate::domain::event::{About, Choice, Event, Message, ToolCall};
+use crate::domain::event::{About, Choice, Event, Message};
 use crate::domain::json::{JsonText, Raw};
 use crate::wire::call_id::no_arguments;
-use crate::wire::shape::{Given, count, malformed, shape, text, utf8, word};
+use crate::wire::progress::{self, Progress, Said};
+use crate::wire::shape::{Given, count, malformed, shape, text, word};
 use crate::wire::{DecodeError, Frame, StreamDecoder, fault};
 
 shape! {
@@ -31,14 +32,13 @@ shape! {
 /// Remembers of the events so far what the next ones depend on.
 #[derive(Debug, Default)]
 pub(super) struct EventDecoder {
-    /// The client does not want to see the thoughts.
+    progress: Progress,
     about: About,
     /// The items that have begun, by their number.
     items: Vec<(u64, Known)>,
     calls: u32,
     details: usize,
     searches: u64,
-    done: bool,
 }
 
 /// What is known of an item.
@@ -50,32 +50,17 @@ struct Known {
     told: bool,
 }
 
-impl EventDecoder {
-    pub(super) fn new() -> Self {
-        EventDecoder {
-            ..EventDecoder::default()
-        }
-    }
-}
-
 impl StreamDecoder for EventDecoder {
     fn frame(&mut self, frame: &Frame, events: &mut Vec<Event>) -> Result<(), DecodeError> {
-        let data = frame.data.trim_ascii();
-        if self.done || data.is_empty() || data == b"[DONE]" {
-            return Ok(());
+        match self.progress.read(frame)? {
+            Said::Nothing => Ok(()),
+            Said::Json(json) => self.event(&frame.data, json, events),
+            Said::Error(fault) => Err(DecodeError::Upstream(fault)),
         }
-        if frame.event.as_deref() == Some("error") {
-            return Err(DecodeError::Upstream(fault::of_event(utf8(data)?)));
-        }
-        self.event(&frame.data, utf8(&frame.data)?, events)
     }
 
     fn end(&mut self, _: &mut Vec<Event>) -> Result<(), DecodeError> {
-        if self.done {
-            Ok(())
-        } else {
-            Err(DecodeError::Truncated)
-        }
+        self.progress.end()
     }
 }
 
@@ -94,7 +79,7 @@ impl EventDecoder {
             "created" => self.learn(event.response.about(), events),
             "output_item.added" => {
                 let piece = self.begin(buffer, number, &event.item);
-                self.emit(piece, events);
+                progress::emit(piece, events);
             }
             "output_text.delta" => self.text(buffer, number, &event, events),
             "refusal.delta" => self.say(number, events, |message| {
@@ -191,14 +176,14 @@ impl EventDecoder {
         let mut message = Message::default();
         set(&mut message);
         self.known(number).told = true;
-        self.emit(message, events);
+        progress::emit(message, events);
     }
 
     fn argue(&mut self, number: u64, piece: Option<JsonText>, events: &mut Vec<Event>) {
         let known = self.known(number);
         if let (Some(index), Some(piece)) = (known.call, piece) {
             known.told = true;
-            self.emit(of_call(index, Some(piece)), events);
+            progress::emit(of_call(index, Some(piece)), events);
         }
     }
 
@@ -214,11 +199,11 @@ impl EventDecoder {
         match word(item.kind).as_deref() {
             Some("function_call") => {
                 let begun = self.begin(buffer, number, item);
-                self.emit(begun, events);
+                progress::emit(begun, events);
                 if let Some(index) = self.known(number).call.filter(|_| !told) {
                     self.known(number).told = true;
                     let whole = arguments(buffer, item.arguments).or_else(no_arguments);
-                    self.emit(of_call(index, whole), events);
+                    progress::emit(of_call(index, whole), events);
                 }
             }
             Some("reasoning") => {
@@ -241,7 +226,7 @@ impl EventDecoder {
                         .then(|| Raw::array(details.iter().map(Raw::as_str))),
                     ..Message::default()
                 };
-                self.emit(message, events);
+                progress::emit(message, events);
             }
             Some("message") if !told => {
                 for part in &item.content.0 {
@@ -250,7 +235,7 @@ impl EventDecoder {
                         refusal: text(buffer, part.refusal),
                         ..Message::default()
                     };
-                    self.emit(message, events);
+                    progress::emit(message, events);
                 }
             }
             Some("web_search_call") => self.searches += 1,
@@ -260,7 +245,7 @@ impl EventDecoder {
                     images,
                     ..Message::default()
                 };
-                self.emit(message, events);
+                progress::emit(message, events);
             }
             _ => {}
         }
@@ -274,7 +259,7 @@ impl EventDecoder {
         if let Some(fault) = event.response.fault() {
             return Err(DecodeError::Upstream(fault));
         }
-        self.done = true;
+        self.progress.finish();
         self.learn(event.response.about(), events);
         if let Some(finish) = event.response.ended(self.calls > 0) {
             let choice = Choice {
@@ -286,26 +271,12 @@ impl EventDecoder {
         events.extend(event.response.tokens(self.searches).map(Event::Usage));
         Ok(())
     }
-
-    fn emit(&self, message: Message, events: &mut Vec<Event>) {
-        if !message.is_empty() {
-            let choice = Choice {
-                message,
-                ..Choice::default()
-            };
-            events.push(choice.into());
-        }
-    }
 }
 
 /// A message that is a piece of a call.
 fn of_call(index: u32, arguments: Option<JsonText>) -> Message {
     Message {
-        tool_calls: vec![ToolCall {
-            index,
-            arguments,
-            ..ToolCall::default()
-        }],
+        tool_calls: vec![progress::arguments(index, arguments)],
         ..Message::default()
     }
 }
