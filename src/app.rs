@@ -19,8 +19,9 @@ use crate::edge::error::Links;
 use crate::edge::extract::BodyLimit;
 use crate::edge::manage::models::Listing;
 use crate::edge::skins::StreamStyle;
-use crate::gateway::{Gateway, HealthKeeper};
+use crate::gateway::{Gateway, HealthKeeper, Outside};
 use crate::ledger::{Ledger, LedgerSettings, retention};
+use crate::plugin::web::WebSearch;
 use crate::store::{Store, StoreError};
 use crate::transport::{Transport, TransportError};
 
@@ -102,7 +103,9 @@ impl App {
         let auth = Auth::start(store.clone(), &background, stop.clone()).await?;
         let people = People::start(store.clone(), config.people.sign_up, now_ms()).await?;
         let judge = Judge::start(&background, stop.clone());
-        let upstreams = Upstreams::new(Transport::new()?, config.routing, judge);
+        let transport = Transport::new()?;
+        let web = WebSearch::new(transport.clone(), config.web.clone());
+        let upstreams = Upstreams::new(transport, config.routing, judge);
         let healths = upstreams.healths().clone();
         HealthKeeper::start(store.clone(), healths.clone(), &background, stop.clone()).await;
         let gateway = Gateway::new(
@@ -113,7 +116,7 @@ impl App {
                 config.free_models.quota,
                 config.free_models.exempt.clone(),
             ),
-            upstreams,
+            Outside { upstreams, web },
             config.default_model.as_deref(),
             journeys.clone(),
             hurry.clone(),

@@ -1,4 +1,4 @@
-//! The journey of a request, on one page: plan → candidates → hold → attempts → settle → answer.
+//! The journey of a request, on one page: plan → candidates → hold → search → attempts → settle → answer.
 //!
 //! Every skin uses it. Knows the stages and their order; the stages know nothing of each other.
 
@@ -27,9 +27,11 @@ use crate::domain::route::Report;
 use crate::domain::usage::Usage;
 use crate::ledger::{Hold, HoldError, Ledger, SettleError};
 use crate::plan::{self, Plan, PlanError};
+use crate::plugin::web::{Errand, NoSearch, SearchError, WebSearch};
 use crate::rank::sticky::{Cache, Sticky};
 use crate::rank::{self, Candidate, RankError, Situation, report};
 use crate::stream::client::{self, Begun, Client, Delivery, Head, Left, Receipt, Whole};
+use crate::stream::heard::Heard;
 use crate::stream::meter::Meter;
 use crate::stream::relay::{self, Ending, Relayed};
 use crate::stream::source::EventStream;
@@ -40,6 +42,7 @@ mod drain;
 mod free;
 mod keep;
 mod record;
+mod search;
 mod usage;
 
 pub use ceiling::Ceiling;
@@ -53,11 +56,20 @@ pub struct Gateway {
     catalog: Catalog,
     ledger: Ledger,
     free_limits: FreeLimits,
+    web: WebSearch,
     upstreams: Upstreams,
     sticky: Sticky,
     default_model: Option<Arc<str>>,
     tasks: TaskTracker,
     drains: Drains,
+}
+
+/// Whom a gateway asks.
+pub struct Outside {
+    /// Providers of models.
+    pub upstreams: Upstreams,
+    /// Engines that search the web.
+    pub web: WebSearch,
 }
 
 /// A call under way. Dropping it tells the journey that the caller left.
@@ -86,6 +98,9 @@ pub enum Refusal {
     /// No endpoint fits.
     #[error(transparent)]
     Rank(#[from] RankError),
+    /// The web is to be searched, and nobody can.
+    #[error(transparent)]
+    NoSearch(#[from] NoSearch),
     /// Everything that fits costs nothing, and the account has had its share of that.
     #[error(transparent)]
     FreeLimit(#[from] QuotaExceeded),
@@ -97,6 +112,9 @@ pub enum Refusal {
         /// What the hold was made of, for the message.
         ceiling: Ceiling,
     },
+    /// The web search failed, and the operator wants no answer without it.
+    #[error(transparent)]
+    Search(#[from] SearchError),
     /// Every endpoint failed.
     #[error(transparent)]
     Exhausted(#[from] Exhausted),
@@ -119,8 +137,7 @@ struct Paying {
 struct Lesson {
     watch: Watch,
     cache: Option<Cache>,
-    /// Its tool calls, where tools were offered.
-    calls: Option<ToolCalls>,
+    heard: Heard,
 }
 
 impl Gateway {
@@ -130,7 +147,7 @@ impl Gateway {
         catalog: Catalog,
         ledger: Ledger,
         free_limits: FreeLimits,
-        upstreams: Upstreams,
+        Outside { upstreams, web }: Outside,
         default_model: Option<&str>,
         tasks: TaskTracker,
         hurry: CancellationToken,
@@ -139,6 +156,7 @@ impl Gateway {
             catalog,
             ledger,
             free_limits,
+            web,
             upstreams,
             sticky: Sticky::default(),
             default_model: default_model.map(Arc::from),
@@ -166,7 +184,7 @@ impl Gateway {
     async fn journey(self, mut run: Run, mut client: Client<Refused>) {
         if let Err(refusal) = self.answer(&mut run, &mut client).await {
             run.log_refusal(&refusal);
-            let report = run.report();
+            let report = run.report(None);
             client.refuse(Refused { refusal, report });
         }
     }
@@ -174,18 +192,19 @@ impl Gateway {
     async fn answer(&self, run: &mut Run, client: &mut Client<Refused>) -> Result<(), Refusal> {
         let catalog = self.catalog.snapshot();
         let plan = plan::plan(&run.call, self.default_model.as_deref(), &catalog)?;
-        let candidates = self.ranked(run, &plan, &catalog)?;
+        let mut candidates = self.ranked(run, &plan, &catalog)?;
+        let errand = self.web.errand(plan.search.as_ref(), &mut candidates)?;
         let candidates =
             free::within_limits(&self.free_limits, &run.who.account, candidates).await?;
         run.planned = Planned::of(&plan, &catalog, self.ledger.terms(&run.who));
-        let ceiling = Ceiling::of(&plan, &candidates, run.created_at, &run.planned.terms);
+        let (at, terms) = (run.created_at, &run.planned.terms);
+        let ceiling = Ceiling::of(&plan, errand.as_ref(), &candidates, at, terms);
         let hold = self
             .ledger
             .hold(&run.who, ceiling.most)
             .await
             .map_err(|error| Refusal::Hold { error, ceiling })?;
-        let meter = Meter::new(plan.prompt_tokens);
-        match self.attempt(&run.call, &plan, client, candidates).await {
+        match self.tried(run, &plan, client, errand, candidates).await {
             Ok(Ok(Outcome {
                 candidate,
                 answer,
@@ -195,12 +214,15 @@ impl Gateway {
                 let lesson = Lesson {
                     watch,
                     cache: Cache::of(&run.who.account, &plan, &candidate),
-                    calls: plan.needs.tools().then(ToolCalls::default),
+                    heard: Heard {
+                        calls: plan.needs.tools().then(ToolCalls::default),
+                        citations: run.citations.take(),
+                    },
                 };
                 run.answered_by(candidate, attempts);
                 let paying = Paying {
                     hold,
-                    meter,
+                    meter: Meter::new(run.planned.prompt.tokens()),
                     lesson,
                 };
                 match answer {
@@ -208,10 +230,9 @@ impl Gateway {
                     Answer::Stream(stream) => self.stream(run, client, paying, *stream).await,
                 }
             }
-            Ok(Err(exhausted)) => {
-                run.attempts.clone_from(&exhausted.attempts);
+            Ok(Err(refusal)) => {
                 self.ledger.record(hold, run.failed()).await;
-                return Err(exhausted.into());
+                return Err(refusal);
             }
             Err(Left) => self.ledger.record(hold, run.abandoned()).await,
         }
@@ -241,6 +262,25 @@ impl Gateway {
                 Err(error.suggesting(plan, catalog))
             }
         }
+    }
+
+    /// Searches the web where that is wanted, once, and runs the attempts with what was found.
+    async fn tried(
+        &self,
+        run: &mut Run,
+        plan: &Plan,
+        client: &mut Client<Refused>,
+        errand: Option<Errand>,
+        candidates: Vec<Candidate>,
+    ) -> Result<Result<Outcome, Refusal>, Left> {
+        if let Err(error) = self.search(run, client, errand).await? {
+            return Ok(Err(error.into()));
+        }
+        let outcome = self.attempt(&run.call, plan, client, candidates).await?;
+        if let Err(exhausted) = &outcome {
+            run.attempts.clone_from(&exhausted.attempts);
+        }
+        Ok(outcome.map_err(Refusal::from))
     }
 
     /// Runs the attempts. A caller who leaves cancels them, unless they are to be paid for all the same:
@@ -277,7 +317,7 @@ impl Gateway {
         run: &mut Run,
         client: &mut Client<Refused>,
         paying: Paying,
-        reply: Reply,
+        mut reply: Reply,
     ) -> Result<(), SettleError> {
         let Paying {
             hold,
@@ -286,9 +326,7 @@ impl Gateway {
         } = paying;
         run.cancelled = client.has_left();
         meter.reply(&reply);
-        if let Some(calls) = &mut lesson.calls {
-            calls.reply(&reply);
-        }
+        lesson.heard.reply(&mut reply);
         let receipt = self.settle(run, hold, &mut meter, Some(lesson)).await?;
         client.whole(Whole {
             head: run.head(),
@@ -312,10 +350,11 @@ impl Gateway {
         } = paying;
         client.stream(run.head());
         let Relayed { ending, first } =
-            relay::relay(&mut stream, &mut meter, &mut lesson.calls, client).await;
+            relay::relay(&mut stream, &mut meter, &mut lesson.heard, client).await;
         run.first_token_at = first;
         let last = match ending {
             Ending::Complete(held) => {
+                let held = lesson.heard.before(held);
                 match self.settle(run, hold, &mut meter, Some(lesson)).await {
                     Ok(receipt) => Delivery::Settled(held, Box::new(receipt)),
                     Err(error) => {
@@ -356,7 +395,7 @@ impl Gateway {
         let Lesson {
             watch,
             cache,
-            calls,
+            heard,
         } = lesson;
         let (tokens, finish) = (usage.tokens, meter.finish());
         let vitals = watch.vitals();
@@ -365,7 +404,7 @@ impl Gateway {
             self.sticky.answered(cache, tokens.cached, now_ms());
         }
         let tools = run.call.body.given("tools");
-        if let (Some(calls), Some(tools)) = (calls.and_then(ToolCalls::finish), tools) {
+        if let (Some(calls), Some(tools)) = (heard.calls.and_then(ToolCalls::finish), tools) {
             self.upstreams.judge().consider(Case {
                 vitals,
                 tools: tools.clone(),

@@ -19,6 +19,8 @@ pub mod auth;
 pub mod plan;
 pub mod rank;
 
+pub mod plugin;
+
 pub mod attempt;
 pub mod stream;
 pub mod transport;

@@ -1,6 +1,6 @@
 //! The one dialer: every outbound request goes through here, and nothing else knows an HTTP client.
 //!
-//! Each provider has a client and so a pool of its own, which keeps a stalling provider from
+//! Each provider and each other service has a client and so a pool of its own, which keeps a stalling provider from
 //! holding up the others. Base URLs come from the operator alone, so private addresses are allowed;
 //! no field of a request reaches an address. Redirects are never followed.
 
@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, USER_AGENT};
-use http::{HeaderMap, HeaderValue, Request, StatusCode, Uri};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, StatusCode, Uri};
 use http_body_util::{BodyExt as _, Full};
 use hyper::body::Incoming;
 use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
@@ -19,7 +19,7 @@ use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
 use parking_lot::RwLock;
 
-use crate::catalog::snapshot::{Auth, Endpoint, Provider};
+use crate::catalog::snapshot::{Auth, Endpoint};
 use crate::clock;
 use crate::domain::ids::ProviderSlug;
 use crate::echo;
@@ -46,6 +46,28 @@ pub struct Transport {
 #[derive(Clone)]
 struct Pooled {
     client: Http,
+    connect: Duration,
+}
+
+/// A service beside the models' providers, such as a search engine.
+#[derive(Clone, Debug)]
+pub struct Service {
+    /// Names its pool of connections.
+    pub name: ProviderSlug,
+    /// Its address, which the operator says.
+    pub base_url: String,
+    /// How requests prove who pays.
+    pub auth: Auth,
+    /// How long a connection may take.
+    pub connect: Duration,
+}
+
+/// Where a request goes, and what every request there carries.
+struct Recipient<'a> {
+    name: &'a ProviderSlug,
+    base_url: &'a str,
+    auth: &'a Auth,
+    headers: &'a [(HeaderName, HeaderValue)],
     connect: Duration,
 }
 
@@ -84,7 +106,7 @@ pub enum TransportError {
     #[error("connection lost: {0}")]
     Lost(String),
     /// The answer is longer than the gateway will hold.
-    #[error("the answer is larger than {MAX_BODY_BYTES} bytes")]
+    #[error("the answer is larger than is read")]
     TooLarge,
 }
 
@@ -120,9 +142,43 @@ impl Transport {
         if base_url == ECHO_BASE_URL {
             return Ok(Response::from(echo::respond(&encoded.path, &encoded.body)));
         }
-        let request = request(&endpoint.provider, base_url, encoded)?;
+        let provider = &endpoint.provider;
+        let recipient = Recipient {
+            name: &provider.slug,
+            base_url,
+            auth: &provider.auth,
+            headers: &provider.headers,
+            connect: provider.timeouts.connect,
+        };
+        self.exchange(&recipient, Method::POST, encoded).await
+    }
+
+    /// Asks a service that is no provider of models.
+    pub async fn ask(
+        &self,
+        service: &Service,
+        method: Method,
+        encoded: Encoded,
+    ) -> Result<Response, TransportError> {
+        let recipient = Recipient {
+            name: &service.name,
+            base_url: &service.base_url,
+            auth: &service.auth,
+            headers: &[],
+            connect: service.connect,
+        };
+        self.exchange(&recipient, method, encoded).await
+    }
+
+    async fn exchange(
+        &self,
+        recipient: &Recipient<'_>,
+        method: Method,
+        encoded: Encoded,
+    ) -> Result<Response, TransportError> {
+        let request = request(recipient, method, encoded)?;
         let answer = self
-            .client(&endpoint.provider)
+            .client(recipient)
             .request(request)
             .await
             .map_err(|error| {
@@ -140,20 +196,20 @@ impl Transport {
         })
     }
 
-    /// The provider's client; made at first use, and again when a reload changed the connect timeout.
-    fn client(&self, provider: &Provider) -> Http {
-        let connect = provider.timeouts.connect;
+    /// The recipient's client; made at first use, and again when a reload changed the connect timeout.
+    fn client(&self, recipient: &Recipient<'_>) -> Http {
+        let connect = recipient.connect;
         if let Some(pooled) = self
             .clients
             .read()
-            .get(&provider.slug)
+            .get(recipient.name)
             .filter(|pooled| pooled.connect == connect)
         {
             return pooled.client.clone();
         }
         let client = self.build(connect);
         self.clients.write().insert(
-            provider.slug.clone(),
+            recipient.name.clone(),
             Pooled {
                 client: client.clone(),
                 connect,
@@ -200,7 +256,12 @@ impl Body {
     }
 
     /// The whole body, in one piece.
-    pub async fn collect(mut self) -> Result<Bytes, TransportError> {
+    pub async fn collect(self) -> Result<Bytes, TransportError> {
+        self.collect_at_most(MAX_BODY_BYTES).await
+    }
+
+    /// The whole body, in one piece, unless it is longer than so many bytes.
+    pub async fn collect_at_most(mut self, most: usize) -> Result<Bytes, TransportError> {
         let Some(first) = self.next().await.transpose()? else {
             return Ok(Bytes::new());
         };
@@ -209,7 +270,7 @@ impl Body {
         };
         let mut whole = [first, second].concat();
         while let Some(piece) = self.next().await.transpose()? {
-            if whole.len() + piece.len() > MAX_BODY_BYTES {
+            if whole.len() + piece.len() > most {
                 return Err(TransportError::TooLarge);
             }
             whole.extend_from_slice(&piece);
@@ -240,17 +301,19 @@ fn connector(timeout: Duration) -> HttpConnector {
     connector
 }
 
-/// The request as the provider gets it: the wire's headers, the operator's, the key. Nothing of the caller's.
+/// The request as the recipient gets it: the wire's headers, the operator's, the key. Nothing of the caller's.
 fn request(
-    provider: &Provider,
-    base_url: &str,
+    recipient: &Recipient<'_>,
+    method: Method,
     encoded: Encoded,
 ) -> Result<Request<Full<Bytes>>, TransportError> {
-    let uri = address(provider, base_url, &encoded.path)?;
+    let uri = address(recipient, &encoded.path)?;
     let mut headers = encoded.headers;
-    headers
-        .entry(CONTENT_TYPE)
-        .or_insert(HeaderValue::from_static("application/json"));
+    if method != Method::GET {
+        headers
+            .entry(CONTENT_TYPE)
+            .or_insert(HeaderValue::from_static("application/json"));
+    }
     headers
         .entry(ACCEPT)
         .or_insert(HeaderValue::from_static("*/*"));
@@ -258,10 +321,10 @@ fn request(
         USER_AGENT,
         HeaderValue::from_static(concat!("turnpike/", env!("CARGO_PKG_VERSION"))),
     );
-    for (name, value) in &provider.headers {
+    for (name, value) in recipient.headers {
         headers.insert(name.clone(), value.clone());
     }
-    match &provider.auth {
+    match recipient.auth {
         Auth::None | Auth::Query(..) => {}
         Auth::Bearer(key) => drop(headers.insert(
             AUTHORIZATION,
@@ -273,7 +336,9 @@ fn request(
                 .map_err(|reason| TransportError::Address(reason.to_owned()))?,
         ),
     }
-    let mut request = Request::post(uri)
+    let mut request = Request::builder()
+        .method(method)
+        .uri(uri)
         .body(Full::new(encoded.body))
         .map_err(|error| TransportError::Address(error.to_string()))?;
     *request.headers_mut() = headers;
@@ -281,9 +346,10 @@ fn request(
 }
 
 /// The whole address. No error shows it, since a key may stand in its query.
-fn address(provider: &Provider, base_url: &str, path: &str) -> Result<Uri, TransportError> {
+fn address(recipient: &Recipient<'_>, path: &str) -> Result<Uri, TransportError> {
+    let base_url = recipient.base_url;
     let mut address = format!("{}{path}", base_url.trim_end_matches('/'));
-    if let Auth::Query(name, key) = &provider.auth {
+    if let Auth::Query(name, key) = recipient.auth {
         let pair = serde_urlencoded::to_string([(name, key.expose())])
             .map_err(|_| TransportError::Address("the key cannot stand in an address".into()))?;
         address.push(if path.contains('?') { '&' } else { '?' });

@@ -16,6 +16,7 @@ mod layering;
 mod ledger;
 mod money;
 mod people;
+mod plugin;
 mod routing;
 mod store;
 mod support;

@@ -245,7 +245,7 @@ impl Upstreams {
         retry_after: &mut Option<Duration>,
     ) -> Result<Answer, Failure> {
         let endpoint = &candidate.endpoint;
-        let wire = wire::wire(endpoint.target.wire).ok_or_else(|| {
+        let wire = wire::wire(wire::of_call(call, &endpoint.target)).ok_or_else(|| {
             Failure::Unsayable("this build does not speak the provider's protocol".into())
         })?;
         let timeouts = endpoint.provider.timeouts;

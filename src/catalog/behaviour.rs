@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use super::fields::Fields;
 use super::problem::{Problem, hint};
-use crate::wire::quirks::{MaxTokensName, Quirks, ReasoningForm, ReasoningHistory};
+use crate::wire::quirks::{MaxTokensName, NativeSearch, Quirks, ReasoningForm, ReasoningHistory};
 
 /// How one provider behaves. Only what is known differs from OpenAI.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -29,6 +29,7 @@ pub(super) struct Behaviour {
     pub(super) byte_vectors: Option<bool>,
     pub(super) cancels: Option<bool>,
     pub(super) api_version: Option<String>,
+    pub(super) web_search: Option<NativeSearch>,
     /// Rules for some of its models, each over the ones before.
     pub(super) models: Vec<ModelRule>,
 }
@@ -115,6 +116,7 @@ impl Behaviour {
             byte_vectors: fields.take("byte_vectors"),
             cancels: fields.take("cancels"),
             api_version: fields.take("api_version"),
+            web_search: fields.map("web_search", native_search),
             models: Vec::new(),
         }
     }
@@ -147,6 +149,7 @@ impl Behaviour {
             byte_vectors: over.byte_vectors.or(self.byte_vectors),
             cancels: over.cancels.or(self.cancels),
             api_version: over.api_version.clone().or(self.api_version.clone()),
+            web_search: over.web_search.or(self.web_search),
             models: [&self.models[..], &over.models[..]].concat(),
         }
     }
@@ -188,6 +191,7 @@ impl Behaviour {
             input_type: self.input_type.unwrap_or(openai.input_type),
             byte_vectors: self.byte_vectors.unwrap_or(openai.byte_vectors),
             api_version: self.api_version.clone(),
+            web_search: self.web_search,
         }
     }
 }
@@ -222,6 +226,17 @@ fn reasoning_form(word: String) -> Result<ReasoningForm, String> {
         "unsaid",
     ];
     ReasoningForm::parse(&word).ok_or_else(|| {
+        format!(
+            "`{word}` is none of {}{}",
+            WORDS.join(", "),
+            hint(&word, WORDS)
+        )
+    })
+}
+
+fn native_search(word: String) -> Result<NativeSearch, String> {
+    const WORDS: [&str; 5] = ["options", "perplexity", "tool", "responses", "xai"];
+    NativeSearch::parse(&word).ok_or_else(|| {
         format!(
             "`{word}` is none of {}{}",
             WORDS.join(", "),

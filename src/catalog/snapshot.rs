@@ -143,6 +143,11 @@ impl Endpoint {
                 (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
             })
     }
+
+    /// Whether its provider searches the web for it: it is known how to be asked to, and what a search costs.
+    pub fn searches(&self) -> bool {
+        self.target.quirks.web_search.is_some() && self.pricing.base.web_search.is_some()
+    }
 }
 
 /// What is known of an endpoint's tool calls beforehand: counted as if it had been measured.

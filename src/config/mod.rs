@@ -7,6 +7,7 @@
 mod problem;
 mod raw;
 mod setting;
+mod web;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -21,6 +22,7 @@ use crate::domain::money::Nanos;
 use crate::domain::quota::Quota;
 use crate::domain::secret::Secret;
 use crate::domain::terms::Ppm;
+use crate::plugin::web::Settings as WebSettings;
 
 pub use problem::{Problem, Problems};
 use raw::RawConfig;
@@ -56,6 +58,8 @@ pub struct Config {
     pub ledger: LedgerConfig,
     /// Limits on models that cost nothing.
     pub free_models: FreeModelConfig,
+    /// How the web may be searched.
+    pub web: WebSettings,
     /// Providers that are added or overridden.
     pub providers: Vec<toml::Table>,
 }
@@ -209,6 +213,7 @@ impl Config {
             },
             ledger: LedgerConfig::convert(raw),
             free_models: FreeModelConfig::convert(raw),
+            web: web::convert(raw),
             providers: convert_providers(raw),
         }
     }

@@ -10,8 +10,10 @@ use tracing_subscriber::EnvFilter;
 use super::{LogFilter, LogFormat, PublicUrl};
 use crate::auth::{Exempt, SignUp};
 use crate::domain::money::Nanos;
+use crate::domain::search::Engine;
 use crate::domain::secret::Secret;
 use crate::domain::terms::Ppm;
+use crate::plugin::web::OnFailure;
 
 /// A kind of value that a key can have. The error says what was expected, and what was found where that is no secret.
 pub(super) trait Setting: Sized {
@@ -275,6 +277,42 @@ impl Setting for PublicUrl {
         let bare = matches!(uri.path(), "" | "/") && uri.query().is_none();
         if absolute && bare {
             Ok(PublicUrl(text.trim_end_matches('/').to_owned()))
+        } else {
+            Err(expected())
+        }
+    }
+}
+
+impl Setting for Engine {
+    fn from_text(text: &str) -> Result<Self, String> {
+        let known = || Engine::ALL.map(Engine::as_str).join(", ");
+        Engine::parse(text).ok_or_else(|| format!("expected one of {}, found {text:?}", known()))
+    }
+}
+
+impl Setting for OnFailure {
+    fn from_text(text: &str) -> Result<Self, String> {
+        match text {
+            "answer" => Ok(OnFailure::Answer),
+            "fail" => Ok(OnFailure::Fail),
+            _ => Err(format!("expected \"answer\" or \"fail\", found {text:?}")),
+        }
+    }
+}
+
+/// The address of an API, to which paths are appended: without a trailing slash.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct BaseUrl(pub(super) String);
+
+impl Setting for BaseUrl {
+    fn from_text(text: &str) -> Result<Self, String> {
+        let expected =
+            || format!("expected an address such as https://search.example, found {text:?}");
+        let uri: Uri = text.parse().map_err(|_| expected())?;
+        let absolute =
+            matches!(uri.scheme_str(), Some("http" | "https")) && uri.authority().is_some();
+        if absolute && uri.query().is_none() {
+            Ok(BaseUrl(text.trim_end_matches('/').to_owned()))
         } else {
             Err(expected())
         }

@@ -6,14 +6,14 @@ use maud::{Markup, html};
 use serde::Deserialize;
 
 use super::form::Asked;
-use super::format::{count, day, dollars, iso_day};
+use super::format::{count, day, dollars};
 use super::link::query;
 use super::month::Month;
 use super::page::{self, Place, figure, page};
 use super::refusal::Refusal;
 use super::visit::Person;
 use crate::clock::now_ms;
-use crate::domain::calendar::Windows;
+use crate::domain::calendar::{Windows, iso_day};
 use crate::domain::money::Nanos;
 use crate::store::{GrantLine, Statement, Store};
 

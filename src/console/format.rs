@@ -3,6 +3,7 @@
 use maud::{Markup, html};
 use time::OffsetDateTime;
 
+use crate::domain::calendar::iso_day;
 use crate::domain::money::{Nanos, Picos};
 
 /// An amount: cents when it has any to speak of, more digits when it is small.
@@ -86,17 +87,6 @@ pub fn day(at: i64) -> String {
 pub fn short_day(at: i64) -> String {
     let at = parts(at);
     format!("{} {}", at.day(), month(at))
-}
-
-/// A day as machines and forms write it: `2026-11-25`.
-pub fn iso_day(at: i64) -> String {
-    let at = parts(at);
-    format!(
-        "{:04}-{:02}-{:02}",
-        at.year(),
-        u8::from(at.month()),
-        at.day()
-    )
 }
 
 /// A moment as machines write it.

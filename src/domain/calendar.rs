@@ -1,5 +1,7 @@
 //! The windows that limits and usage are counted in: days, weeks from Monday, and months, all UTC.
 
+use time::OffsetDateTime;
+
 use super::principal::LimitReset;
 
 const DAY_MS: i64 = 86_400_000;
@@ -37,6 +39,14 @@ impl Windows {
             LimitReset::Monthly => self.month,
         }
     }
+}
+
+/// The day of an instant, Unix milliseconds, as `2026-08-31`.
+pub fn iso_day(at: i64) -> String {
+    let seconds = at.div_euclid(1_000);
+    let day = OffsetDateTime::from_unix_timestamp(seconds).unwrap_or(OffsetDateTime::UNIX_EPOCH);
+    let (year, month, day) = (day.year(), u8::from(day.month()), day.day());
+    format!("{year:04}-{month:02}-{day:02}")
 }
 
 /// Days since the first of the month, for a count of days since 1970. In years that begin with March,

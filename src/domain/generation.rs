@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::ids::{AccountId, EndpointTag, GenerationId, KeyHash, ModelId, ProviderSlug};
 use super::money::Nanos;
 use super::route::Route;
+use super::search::Searched;
 use super::terms::Terms;
 use super::usage::{Tokens, Usage};
 
@@ -50,6 +51,9 @@ pub struct Generation {
     /// How the endpoints to try were chosen; `None` in records of older versions.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub route: Option<Route>,
+    /// What became of the web search that the gateway made for it; `None` where it made none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub search: Option<Searched>,
     /// Who called, as far as the request said.
     pub referer: Option<String>,
     /// The application's name.
@@ -88,9 +92,12 @@ pub struct Charge {
     /// Taken off the gross.
     #[serde(with = "nanos_integer")]
     pub discount: Nanos,
-    /// What the operator takes on top of what is left.
+    /// What the operator takes on top of what is left, the searches that the gateway made included.
     #[serde(with = "nanos_integer", default)]
     pub fee: Nanos,
+    /// The part of the fee that those searches are.
+    #[serde(with = "nanos_integer", default)]
+    pub searches: Nanos,
     /// What the account pays: gross − discount + fee.
     #[serde(with = "nanos_integer")]
     pub net: Nanos,
@@ -150,19 +157,19 @@ mod key_hash_hex {
 }
 
 /// Amounts inside a stored record are integers, so that a spooled record replays exactly.
-mod nanos_integer {
+pub(super) mod nanos_integer {
     use serde::{Deserialize, Deserializer, Serializer};
 
     use super::Nanos;
 
-    pub(super) fn serialize<S: Serializer>(
+    pub(in crate::domain) fn serialize<S: Serializer>(
         amount: &Nanos,
         serializer: S,
     ) -> Result<S::Ok, S::Error> {
         serializer.serialize_i64(amount.0)
     }
 
-    pub(super) fn deserialize<'de, D: Deserializer<'de>>(
+    pub(in crate::domain) fn deserialize<'de, D: Deserializer<'de>>(
         deserializer: D,
     ) -> Result<Nanos, D::Error> {
         i64::deserialize(deserializer).map(Nanos)

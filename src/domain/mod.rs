@@ -12,6 +12,7 @@ pub mod money;
 pub mod principal;
 pub mod quota;
 pub mod route;
+pub mod search;
 pub mod secret;
 pub mod terms;
 pub mod usage;

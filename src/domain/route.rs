@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::generation::Attempt;
 use super::ids::{EndpointTag, ModelId};
+use super::search::Searched;
 
 /// A stable word of one of the stages.
 pub type Word = Cow<'static, str>;
@@ -83,6 +84,8 @@ pub struct Report {
     pub requested: String,
     /// How the endpoint was chosen.
     pub route: Route,
+    /// What became of the web search; `None` where the gateway made none.
+    pub search: Option<Searched>,
     /// Every try; when the run was answered, the last of them did.
     pub attempts: Vec<Attempt>,
     /// Whether an endpoint answered.

@@ -329,8 +329,7 @@ impl From<PlanError> for ApiError {
             PlanError::NoModel
             | PlanError::TooManyModels
             | PlanError::Field { .. }
-            | PlanError::Preset(_)
-            | PlanError::NoWebSearch(_) => refused,
+            | PlanError::Preset(_) => refused,
         }
     }
 }
@@ -379,7 +378,10 @@ fn nothing_fits(filtered: &Filtered) -> ApiError {
 /// Faults of the request, the caller and this server carry no routing report (contract 3.4).
 impl From<Refused> for ApiError {
     fn from(Refused { refusal, report }: Refused) -> Self {
-        let reports = matches!(refusal, Refusal::Rank(_) | Refusal::Exhausted(_));
+        let reports = matches!(
+            refusal,
+            Refusal::Rank(_) | Refusal::Search(_) | Refusal::Exhausted(_)
+        );
         let mut error = ApiError::from(refusal);
         error.0.routing = report
             .filter(|_| reports)
@@ -393,8 +395,11 @@ impl From<Refusal> for ApiError {
         match refusal {
             Refusal::Plan(error) => error.into(),
             Refusal::Rank(error) => error.into(),
+            Refusal::NoSearch(error) => ApiError::invalid(error.to_string()),
             Refusal::FreeLimit(exceeded) => out_of_free_runs(&exceeded),
             Refusal::Hold { error, ceiling } => unaffordable(error, &ceiling),
+            // How it failed was logged, and is the operator's to know.
+            Refusal::Search(_) => ApiError::new(StatusCode::BAD_GATEWAY, "The web search failed"),
             Refusal::Exhausted(exhausted) => all_failed(&exhausted),
             Refusal::Settle(error) => {
                 tracing::error!(%error, "a complete answer could not be settled");

@@ -5,6 +5,8 @@ use crate::domain::money::Nanos;
 use crate::domain::terms::Terms;
 use crate::ledger::price::{self, Demand};
 use crate::plan::Plan;
+use crate::plan::estimate::tokens_of_text;
+use crate::plugin::web::Errand;
 use crate::rank::Candidate;
 
 /// The cap on output tokens of an endpoint that states none.
@@ -24,11 +26,17 @@ pub struct Ceiling {
 }
 
 impl Ceiling {
-    /// The dearest of the candidates.
-    pub fn of(plan: &Plan, candidates: &[Candidate], at_ms: i64, terms: &Terms) -> Self {
+    /// The dearest of the candidates, and the search before them.
+    pub fn of(
+        plan: &Plan,
+        errand: Option<&Errand>,
+        candidates: &[Candidate],
+        at_ms: i64,
+        terms: &Terms,
+    ) -> Self {
         candidates
             .iter()
-            .map(|candidate| Ceiling::at(plan, &candidate.endpoint, at_ms, terms))
+            .map(|candidate| Ceiling::at(plan, errand, &candidate.endpoint, at_ms, terms))
             .max_by_key(|ceiling| ceiling.most)
             .unwrap_or(Ceiling {
                 most: Nanos::ZERO,
@@ -38,21 +46,32 @@ impl Ceiling {
             })
     }
 
-    fn at(plan: &Plan, endpoint: &Endpoint, at_ms: i64, terms: &Terms) -> Self {
+    fn at(
+        plan: &Plan,
+        errand: Option<&Errand>,
+        endpoint: &Endpoint,
+        at_ms: i64,
+        terms: &Terms,
+    ) -> Self {
         let output_tokens = longest_answer(endpoint, plan.max_tokens, plan.choices);
+        let results = errand.map_or(0, |errand| tokens_of_text(errand.prompt_bytes()));
+        let prompt_tokens = plan.prompt_tokens.saturating_add(results);
         let demand = Demand {
-            prompt_tokens: plan.prompt_tokens,
+            prompt_tokens,
             output_tokens: 0,
             images: plan.needs.images,
+            searches: errand.map_or(0, Errand::provider_searches),
         };
+        let search = errand.map_or(Nanos::ZERO, Errand::most);
         let whole = Demand {
             output_tokens,
             ..demand
         };
         Ceiling {
-            most: price::most(&endpoint.pricing, &whole, at_ms, terms),
-            before_output: price::most(&endpoint.pricing, &demand, at_ms, terms),
-            prompt_tokens: plan.prompt_tokens,
+            most: price::most(&endpoint.pricing, &whole, at_ms, terms).saturating_add(search),
+            before_output: price::most(&endpoint.pricing, &demand, at_ms, terms)
+                .saturating_add(search),
+            prompt_tokens,
             output_tokens,
         }
     }

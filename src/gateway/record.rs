@@ -11,14 +11,17 @@ use crate::domain::call::{Call, Form};
 use crate::domain::event::FinishReason;
 use crate::domain::generation::{Attempt, Charge, Generation, Served};
 use crate::domain::ids::GenerationId;
+use crate::domain::money::Nanos;
 use crate::domain::principal::Principal;
 use crate::domain::route::{Report, Route};
+use crate::domain::search::Searched;
 use crate::domain::terms::Terms;
 use crate::domain::usage::Usage;
 use crate::ledger::price;
 use crate::plan::Plan;
 use crate::plan::estimate::Prompt;
 use crate::rank::Candidate;
+use crate::stream::citations::Citations;
 use crate::stream::client::{Head, Receipt};
 use crate::stream::meter::Meter;
 use crate::stream::source::StreamError;
@@ -58,12 +61,17 @@ pub(super) struct Run {
     pub(super) id: GenerationId,
     pub(super) created_at: i64,
     pub(super) who: Arc<Principal>,
+    /// What is asked for, and once the web was searched for it, with what was found.
     pub(super) call: Call,
     /// The slug that is asked for, the configured default one where the call names none.
     requested: String,
     pub(super) attempts: Vec<Attempt>,
     /// How the endpoints to try were chosen, once they are.
     pub(super) route: Option<Route>,
+    /// What became of its web search.
+    pub(super) search: Option<Searched>,
+    /// The pages that its answer may cite.
+    pub(super) citations: Option<Citations>,
     pub(super) first_token_at: Option<Instant>,
     pub(super) cancelled: bool,
     /// What was planned; empty until it is.
@@ -88,6 +96,8 @@ impl Run {
             call,
             attempts: Vec::new(),
             route: None,
+            search: None,
+            citations: None,
             first_token_at: None,
             cancelled: false,
             planned: Planned::default(),
@@ -131,26 +141,15 @@ impl Run {
 
     /// The record and the receipt of a run that is charged.
     pub(super) fn finished(&self, meter: &Meter, usage: Usage) -> (Generation, Receipt) {
-        let charge = match &self.answered {
-            Some((candidate, _)) => Charge {
-                catalog_version: Some(self.planned.catalog_version.clone()),
-                ..price::charge(
-                    &candidate.endpoint.pricing,
-                    Some(&usage),
-                    self.success(meter),
-                    self.created_at,
-                    &self.planned.terms,
-                )
-            },
-            None => Charge::default(),
-        };
+        let charge = self.charge(meter, &usage);
         let facts = meter.facts();
         let receipt = Receipt {
             usage,
+            searches: self.search.as_ref().map_or(0, |search| search.searches),
+            report: self.report(Some(&charge)),
             charge: charge.clone(),
             system_fingerprint: facts.system_fingerprint.clone(),
             service_tier: facts.service_tier.clone(),
-            report: self.report(),
         };
         let finish = meter.finish();
         let generation = Generation {
@@ -164,13 +163,41 @@ impl Run {
         (generation, receipt)
     }
 
-    /// What a caller who asked for it is told of the routing.
-    pub(super) fn report(&self) -> Option<Box<Report>> {
+    /// What the run costs: by the list of the endpoint that answered, and what was searched for it.
+    fn charge(&self, meter: &Meter, usage: &Usage) -> Charge {
+        let Some((candidate, _)) = &self.answered else {
+            return Charge::default();
+        };
+        let success = self.success(meter);
+        let charge = price::charge(
+            &candidate.endpoint.pricing,
+            Some(usage),
+            success,
+            self.created_at,
+            &self.planned.terms,
+        );
+        let searches = self
+            .search
+            .as_ref()
+            .map_or(Nanos::ZERO, |search| search.price);
+        Charge {
+            catalog_version: Some(self.planned.catalog_version.clone()),
+            ..price::with_searches(charge, usage, success, searches)
+        }
+    }
+
+    /// What a caller who asked for it is told of the routing, and of what was charged for the search.
+    pub(super) fn report(&self, charge: Option<&Charge>) -> Option<Box<Report>> {
         let route = self.route.as_ref()?;
+        let price = charge.map_or(Nanos::ZERO, |charge| charge.searches);
         self.call.origin.wants_metadata.then(|| {
             Box::new(Report {
                 requested: self.requested.clone(),
                 route: route.clone(),
+                search: self
+                    .search
+                    .clone()
+                    .map(|search| Searched { price, ..search }),
                 attempts: self.attempts.clone(),
                 answered: self.answered.is_some(),
             })
@@ -269,6 +296,7 @@ impl Run {
             charge: Charge::default(),
             attempts: self.attempts.clone(),
             route: self.route.clone(),
+            search: self.search.clone(),
             referer: origin.referer,
             title: origin.title,
             user_agent: origin.user_agent,

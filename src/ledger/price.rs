@@ -21,10 +21,12 @@ pub struct Demand {
     pub output_tokens: u64,
     /// Images in the prompt.
     pub images: u64,
+    /// Searches that the provider may make.
+    pub searches: u64,
 }
 
 /// The most a request can cost: every prompt token at the dearest class of input, every output token at
-/// the dearest class of output, at the dearest tier the prompt reaches, its images, and the fee of a request.
+/// the dearest class of output, at the dearest tier the prompt reaches, its images and searches, and the fee of a request.
 pub fn most(pricing: &Pricing, demand: &Demand, at_ms: i64, terms: &Terms) -> Nanos {
     let reached = pricing
         .tiers
@@ -62,6 +64,10 @@ fn most_at(prices: &Prices, demand: &Demand) -> i128 {
     times(input, demand.prompt_tokens)
         .saturating_add(times(output, demand.output_tokens))
         .saturating_add(times(prices.image.unwrap_or_default(), demand.images))
+        .saturating_add(times(
+            prices.web_search.unwrap_or_default(),
+            demand.searches,
+        ))
         .saturating_add(times(prices.request.unwrap_or_default(), 1))
 }
 
@@ -85,8 +91,6 @@ pub fn charge(
         .saturating_add(completion_cost(prices, &tokens))
         .saturating_add(extras_cost(prices, &tokens));
     let listed = if usage.is_some() { total } else { 0 };
-    let failed =
-        matches!(finish, Some(FinishReason::Error)) || (finish.is_none() && tokens.completion == 0);
     let unpaid = Charge {
         prices: Some(shown(prices, multiplier)),
         price_source: Some(pricing.source.clone()),
@@ -94,7 +98,7 @@ pub fn charge(
         ..Charge::default()
     };
     let gross = rounded(listed, [multiplier]);
-    if failed {
+    if is_let_off(&tokens, finish) {
         return Charge {
             insured: gross > Nanos::ZERO,
             ..unpaid
@@ -111,6 +115,35 @@ pub fn charge(
         prompt_part: rounded(prompt, [multiplier]).min(gross),
         ..unpaid
     }
+}
+
+/// The same with the searches that the gateway itself made for the run. They are the operator's to pay and to charge,
+/// at the engine's price: beside the list, and untouched by the account's terms.
+pub fn with_searches(
+    charge: Charge,
+    usage: &Usage,
+    finish: Option<FinishReason>,
+    searches: Nanos,
+) -> Charge {
+    if searches <= Nanos::ZERO {
+        return charge;
+    }
+    if is_let_off(&usage.tokens, finish) {
+        return Charge {
+            insured: true,
+            ..charge
+        };
+    }
+    Charge {
+        fee: charge.fee.saturating_add(searches),
+        net: charge.net.saturating_add(searches),
+        searches,
+        ..charge
+    }
+}
+
+fn is_let_off(tokens: &Tokens, finish: Option<FinishReason>) -> bool {
+    matches!(finish, Some(FinishReason::Error)) || (finish.is_none() && tokens.completion == 0)
 }
 
 /// Classes that overlap are parts of the prompt and of each other's remainder: no token is charged twice.

@@ -32,16 +32,15 @@ pub fn reprice(run: &Generation, catalog: &Snapshot) -> Repriced {
     // Any reason will do that is no error: the run was finished, or left.
     let finish = run.finish_reason.as_ref().map(|_| FinishReason::Stop);
     let terms = &run.charge.terms;
-    Repriced::At(
-        price::charge(
-            &endpoint.pricing,
-            Some(usage),
-            finish,
-            run.created_at,
-            terms,
-        )
-        .net,
-    )
+    let charge = price::charge(
+        &endpoint.pricing,
+        Some(usage),
+        finish,
+        run.created_at,
+        terms,
+    );
+    // What an engine costs stands in no catalogue.
+    Repriced::At(price::with_searches(charge, usage, finish, run.charge.searches).net)
 }
 
 /// The endpoint that answered, whether it can be used now or not.

@@ -271,6 +271,7 @@ mod tests {
             },
             attempts: Vec::new(),
             route: None,
+            search: None,
             referer: None,
             title: None,
             user_agent: None,

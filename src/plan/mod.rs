@@ -6,6 +6,7 @@ use std::sync::Arc;
 use crate::catalog::snapshot::{Model, ModelKind, Snapshot};
 use crate::domain::call::{Call, Form};
 use crate::domain::json::Raw;
+use crate::domain::search::Wish as SearchWish;
 
 pub mod conversation;
 pub mod estimate;
@@ -15,6 +16,7 @@ mod router;
 pub mod slug;
 #[cfg(test)]
 pub(crate) mod tests;
+mod web;
 
 use conversation::Conversation;
 use estimate::Prompt;
@@ -56,6 +58,8 @@ pub struct Plan {
     pub max_tokens: Option<u64>,
     /// How many choices are generated, each up to the cap.
     pub choices: u64,
+    /// What the call wants of a web search; `None` when it wants none.
+    pub search: Option<SearchWish>,
 }
 
 /// One model to try.
@@ -129,9 +133,6 @@ pub enum PlanError {
     /// A preset, which this server does not keep.
     #[error("{0}: presets are not supported by this server")]
     Preset(String),
-    /// The plan would need a web search.
-    #[error("{0}: web search is not configured on this server")]
-    NoWebSearch(&'static str),
 }
 
 impl PlanError {
@@ -177,9 +178,6 @@ pub fn plan(
     if call.models.len() > MAX_FALLBACK_MODELS {
         return Err(PlanError::TooManyModels);
     }
-    if names_web_plugin(call) {
-        return Err(PlanError::NoWebSearch("plugins"));
-    }
     let slugs = call.slugs(default_model);
     let requested = *slugs.first().ok_or(PlanError::NoModel)?;
     let prompt = Prompt::of(call);
@@ -189,11 +187,12 @@ pub fn plan(
         prompt_tokens: prompt.tokens(),
     };
     let mut entries: Vec<Entry> = Vec::with_capacity(slugs.len());
-    let mut routed = None;
+    let (mut routed, mut online) = (None, false);
     for slug in &slugs {
-        let (resolved, strategy) = resolve(slug, &wish, catalog)?;
-        routed = routed.or(strategy);
-        for entry in resolved {
+        let resolved = resolve(slug, &wish, catalog)?;
+        routed = routed.or(resolved.strategy);
+        online |= resolved.online;
+        for entry in resolved.entries {
             if !entries.iter().any(|known| known.model.id == entry.model.id) {
                 entries.push(entry);
             }
@@ -207,6 +206,7 @@ pub fn plan(
     if !preferences.order.is_empty() || asks_for_the_default_tier(call) {
         entries.iter_mut().for_each(|entry| entry.admits = None);
     }
+    let search = web::wish(call, online)?;
     Ok(Plan {
         strategy: routed.unwrap_or_else(|| strategy(requested, &entries)),
         conversation: may_stick(&entries, &preferences)
@@ -222,15 +222,21 @@ pub fn plan(
         prompt,
         max_tokens: call.max_tokens,
         choices: call.choices,
+        search,
     })
 }
 
-/// The models that a slug stands for; more than one, and by which strategy, where it is a router's.
-fn resolve(
-    slug: &str,
-    wish: &Wish<'_>,
-    catalog: &Snapshot,
-) -> Result<(Vec<Entry>, Option<Strategy>), PlanError> {
+/// What a slug stands for.
+struct Resolved {
+    /// The models, more than one where the slug is a router's.
+    entries: Vec<Entry>,
+    /// By which strategy a router chose them.
+    strategy: Option<Strategy>,
+    /// Whether the slug asks for a web search.
+    online: bool,
+}
+
+fn resolve(slug: &str, wish: &Wish<'_>, catalog: &Snapshot) -> Result<Resolved, PlanError> {
     if slug.contains('@') {
         return Err(PlanError::Preset(slug.to_owned()));
     }
@@ -257,8 +263,12 @@ fn resolve(
             wanted,
         });
     }
-    if parsed.variants.contains(&Variant::Online) {
-        return Err(PlanError::NoWebSearch(":online"));
+    let online = parsed.variants.contains(&Variant::Online);
+    if online && wish.call.form == Form::Embeddings {
+        return Err(PlanError::wrong(
+            "model",
+            ":online is for models that answer in words",
+        ));
     }
     // Of several orders the last one written counts.
     let sorting = parsed.variants.iter().rev().find_map(Variant::sorts);
@@ -267,7 +277,11 @@ fn resolve(
         sort: sorting.map(|(sort, _)| sort),
         admits: sorting.and_then(|(_, admits)| admits),
     };
-    Ok((models.into_iter().map(entry).collect(), strategy))
+    Ok(Resolved {
+        entries: models.into_iter().map(entry).collect(),
+        strategy,
+        online,
+    })
 }
 
 /// A static variant that the catalogue lacks is a missing resource; anything else a wrong id.
@@ -333,27 +347,4 @@ fn tier(call: &Call) -> Option<Tier> {
 /// Which switches off what a variant lets in (contract 7.3).
 fn asks_for_the_default_tier(call: &Call) -> bool {
     call.body.given("service_tier").map(Raw::as_str) == Some("\"default\"")
-}
-
-/// Whether the request names the `web` plugin (contract 8.2), the long form of `:online`.
-fn names_web_plugin(call: &Call) -> bool {
-    #[derive(serde::Deserialize)]
-    struct Plugin {
-        id: String,
-        #[serde(default = "yes")]
-        enabled: bool,
-    }
-    fn yes() -> bool {
-        true
-    }
-    let plugins: Option<Vec<Plugin>> = call
-        .plugins
-        .as_ref()
-        .and_then(|written| written.parse().ok());
-    call.form == Form::Chat
-        && plugins.is_some_and(|plugins| {
-            plugins
-                .iter()
-                .any(|plugin| plugin.enabled && plugin.id == "web")
-        })
 }

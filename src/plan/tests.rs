@@ -9,6 +9,7 @@ use crate::catalog::fixture::{endpoint, model, snapshot};
 use crate::domain::call::Origin;
 use crate::domain::json::JsonObject;
 use crate::domain::money::Picos;
+use crate::domain::search::{Engine, Location, Mode, Place, Searcher};
 
 pub(crate) fn call(body: &Value) -> Call {
     let body = JsonObject::parse(Bytes::from(body.to_string())).unwrap();
@@ -367,18 +368,6 @@ fn slugs_that_cannot_be_served_are_refused() {
         "acme/orca@preset/x: presets are not supported by this server",
     );
     check(
-        json!({"model": "acme/orca:online"}),
-        ":online: web search is not configured on this server",
-    );
-    check(
-        json!({"model": "acme/orca", "models": ["acme/minnow:online:floor"]}),
-        ":online: web search is not configured on this server",
-    );
-    check(
-        json!({"model": "acme/orca", "plugins": [{"id": "web"}]}),
-        "plugins: web search is not configured on this server",
-    );
-    check(
         json!({"models": ["a/a", "a/b", "a/c", "a/d"]}),
         "'models' array must have 3 items or fewer",
     );
@@ -386,9 +375,95 @@ fn slugs_that_cannot_be_served_are_refused() {
         json!({}),
         "no model was given and no default model is configured",
     );
-    assert!(
-        planned(&json!({"model": "acme/orca", "plugins": [{"id": "web", "enabled": false}]}))
-            .is_ok()
+}
+
+#[test]
+fn a_search_is_wanted_by_slug_or_by_plugin() {
+    let search = |body: Value| planned(&body).unwrap().search;
+    let usual = Some(SearchWish::default());
+    assert_eq!(search(json!({"model": "acme/orca"})), None);
+    assert_eq!(search(json!({"model": "acme/orca:online"})), usual);
+    assert_eq!(
+        search(json!({"model": "acme/orca", "models": ["acme/minnow:online:floor"]})),
+        usual
+    );
+    let plugin = |plugin: Value| {
+        search(json!({"model": "acme/orca", "plugins": [{"id": "auto-router"}, plugin]}))
+    };
+    assert_eq!(plugin(json!({"id": "web"})), usual);
+    assert_eq!(plugin(json!({"id": "web", "enabled": false})), None);
+    assert_eq!(plugin(json!({"id": "web-fetch"})), None);
+    let place = |text: &str| Place::parse(text).unwrap();
+    let full = json!({
+        "id": "web", "enabled": true, "engine": "searxng", "mode": "deep-lite", "max_results": 25, "search_prompt": "Found:",
+        "include_domains": ["a.example", "*.b.example"], "exclude_domains": ["a.example/private"], "max_uses": 2,
+        "user_location": {"type": "approximate", "city": "Oslo", "country": "NO", "region": null}
+    });
+    let expect = SearchWish {
+        searcher: Searcher::Engine(Engine::Searxng),
+        max_results: 25,
+        heading: Some("Found:".to_owned()),
+        include: vec![place("a.example"), place("*.b.example")],
+        exclude: vec![place("a.example/private")],
+        mode: Some(Mode::DeepLite),
+        max_uses: Some(2),
+        location: Some(Location {
+            city: Some("Oslo".to_owned()),
+            country: Some("NO".to_owned()),
+            ..Location::default()
+        }),
+    };
+    assert_eq!(plugin(full), Some(expect));
+    let engine =
+        |name: &str| plugin(json!({"id": "web", "engine": name})).map(|wish| wish.searcher);
+    assert_eq!(engine("auto"), Some(Searcher::Any));
+    assert_eq!(engine("native"), Some(Searcher::Native));
+    // Modes of engines that are not here are no mistake of the caller's.
+    assert_eq!(
+        plugin(json!({"id": "web", "mode": "advanced"}))
+            .unwrap()
+            .mode,
+        Some(Mode::Turbo)
+    );
+}
+
+#[test]
+fn a_search_that_makes_no_sense_is_refused_with_its_place() {
+    let check = |plugin: Value, expect: &str| {
+        let body = json!({"model": "acme/orca", "plugins": [plugin]});
+        assert_eq!(planned(&body).unwrap_err().to_string(), expect);
+    };
+    check(
+        json!({"id": "web", "max_results": 0}),
+        "plugins[0].max_results: must be 1 to 25",
+    );
+    check(
+        json!({"id": "web", "max_results": 26}),
+        "plugins[0].max_results: must be 1 to 25",
+    );
+    check(
+        json!({"id": "web", "max_uses": 31}),
+        "plugins[0].max_uses: must be 1 to 30",
+    );
+    check(
+        json!({"id": "web", "engine": "parallel"}),
+        "plugins[0].engine: parallel is not offered here; there are native, exa, tavily, brave, firecrawl, searxng",
+    );
+    check(
+        json!({"id": "web", "mode": "lazy"}),
+        "plugins[0].mode: unknown variant `lazy`, expected one of `instant`, `fast`, `auto`, `deep-lite`, `deep`, `deep-reasoning`, `advanced`, `basic`, `turbo`",
+    );
+    check(
+        json!({"id": "web", "include_domains": ["a.example", "http://169.254.169.254/"]}),
+        "plugins[0].include_domains[1]: must be a domain such as example.com, *.example.com or example.com/blog",
+    );
+    check(
+        json!({"id": "web", "exclude_domains": "a.example"}),
+        "plugins[0].exclude_domains: invalid type: string \"a.example\", expected a sequence",
+    );
+    check(
+        json!({"id": "web", "search_prompt": "x".repeat(8_001)}),
+        "plugins[0].search_prompt: must have at most 8000 bytes",
     );
 }
 

@@ -36,6 +36,8 @@ pub struct Head {
 pub struct Receipt {
     /// What was used.
     pub usage: Usage,
+    /// Web searches that the gateway made, beside those that the provider did.
+    pub searches: u64,
     /// What was charged.
     pub charge: Charge,
     /// OpenAI's `system_fingerprint`.
@@ -44,6 +46,13 @@ pub struct Receipt {
     pub service_tier: Option<String>,
     /// How the endpoint was chosen, for a caller who asked (contract 3.4).
     pub report: Option<Box<Report>>,
+}
+
+impl Receipt {
+    /// The web searches that were made for the answer, whoever made them.
+    pub fn web_searches(&self) -> u64 {
+        self.usage.tokens.web_searches.saturating_add(self.searches)
+    }
 }
 
 /// A complete answer, already settled.

@@ -3,9 +3,9 @@
 use tokio::time::Instant;
 
 use super::client::{Client, Delivery};
+use super::heard::Heard;
 use super::meter::Meter;
 use super::source::{EventStream, StreamError};
-use super::tools::ToolCalls;
 use crate::domain::event::{Choice, Event};
 
 /// How a relay ended.
@@ -33,7 +33,7 @@ pub struct Relayed {
 pub async fn relay<E>(
     stream: &mut EventStream,
     meter: &mut Meter,
-    calls: &mut Option<ToolCalls>,
+    heard: &mut Heard,
     client: &mut Client<E>,
 ) -> Relayed {
     let (mut held, mut first) = (Vec::new(), None);
@@ -46,9 +46,7 @@ pub async fn relay<E>(
         };
         first.get_or_insert_with(Instant::now);
         meter.event(&event);
-        if let Some(calls) = calls {
-            calls.event(&event);
-        }
+        heard.event(&event);
         let Event::Choice(choice) = event else {
             continue;
         };

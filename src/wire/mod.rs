@@ -30,6 +30,21 @@ mod usage;
 mod vector;
 
 pub use name::{KeyPlace, WireName};
+use quirks::NativeSearch;
+
+/// The protocol that a call is sent in: the endpoint's, unless the call wants a search of the provider's that is made
+/// over another alone.
+pub fn of_call(call: &Call, target: &Target) -> WireName {
+    let over_responses = matches!(
+        target.quirks.web_search,
+        Some(NativeSearch::Responses | NativeSearch::Xai)
+    );
+    if over_responses && call.uses(chat::search::FIELD) {
+        WireName::Responses
+    } else {
+        target.wire
+    }
+}
 
 /// The code that speaks a protocol; `None` for one that this build does not speak.
 pub fn wire(name: WireName) -> Option<&'static dyn Wire> {

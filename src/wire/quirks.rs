@@ -35,6 +35,23 @@ pub struct Quirks {
     pub byte_vectors: bool,
     /// The version of the API to ask for, where it has several (Azure's deployments).
     pub api_version: Option<String>,
+    /// How the provider is asked to search the web itself; `None` where it cannot, or nobody knows how.
+    pub web_search: Option<NativeSearch>,
+}
+
+/// The ways in which providers are asked to search the web.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NativeSearch {
+    /// `web_search_options`, as OpenAI's search models take it in chat completions.
+    Options,
+    /// The same, and `search_domain_filter`: Perplexity, which always searches.
+    Perplexity,
+    /// A tool of the wire's own that the model calls as it likes.
+    Tool,
+    /// The same over the `responses` wire, which such a call is sent over whatever wire others take.
+    Responses,
+    /// The same with xAI's own filters.
+    Xai,
 }
 
 /// The two names of the cap on output tokens.
@@ -101,7 +118,22 @@ impl Default for Quirks {
             input_type: false,
             byte_vectors: false,
             api_version: None,
+            web_search: None,
         }
+    }
+}
+
+impl NativeSearch {
+    /// The way that the configuration calls `word`.
+    pub fn parse(word: &str) -> Option<Self> {
+        Some(match word {
+            "options" => NativeSearch::Options,
+            "perplexity" => NativeSearch::Perplexity,
+            "tool" => NativeSearch::Tool,
+            "responses" => NativeSearch::Responses,
+            "xai" => NativeSearch::Xai,
+            _ => return None,
+        })
     }
 }
 

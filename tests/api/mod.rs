@@ -7,4 +7,5 @@ mod errors;
 mod failover;
 mod messages;
 mod money;
+mod online;
 mod responses;

@@ -31,6 +31,14 @@ fn fields() -> Vec<(&'static str, &'static str, &'static str, Value)> {
             "image_tokens",
             number(),
         ),
+        ("3.3", "ChatUsage", "server_tool_use", searches()),
+        ("3.3", "OpenAIResponsesUsage", "server_tool_use", searches()),
+        (
+            "3.3",
+            "OpenAIResponsesUsage",
+            "server_tool_use_details",
+            searches(),
+        ),
         (
             "3.7",
             "ChatAssistantImages/items",
@@ -286,6 +294,7 @@ fn accounted() -> Value {
         "type": "object",
         "properties": {
             "usage_source": source, "reported_usage": tokens, "list_cost": dollars, "discount": dollars, "fee": dollars,
+            "searches": dollars,
             "unit_prices": prices, "price_source": text_or_null(), "catalog_version": text_or_null(),
             "insured": {"type": "boolean"},
         },
@@ -366,6 +375,13 @@ fn previous_errors() -> Value {
 }
 
 /// Contract 3.6.
+fn searches() -> Value {
+    object(
+        &["web_search_requests"],
+        json!({"web_search_requests": number()}),
+    )
+}
+
 fn annotations() -> Value {
     let place = number;
     let citation = json!({"url": text(), "title": text(), "content": text(), "start_index": place(), "end_index": place()});

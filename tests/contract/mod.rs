@@ -12,6 +12,7 @@ mod held;
 mod recorded;
 mod refusals;
 mod schemas;
+mod search;
 mod skins;
 
 use std::collections::BTreeSet;

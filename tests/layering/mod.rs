@@ -96,6 +96,22 @@ const FORBIDDEN: &[(&str, &[&str])] = &[
             "hyper",
         ],
     ),
+    // Steps beside the model do their own I/O over the dialer, and answer nobody.
+    (
+        "plugin",
+        &[
+            "crate::edge",
+            "crate::gateway",
+            "crate::ledger",
+            "crate::store",
+            "crate::auth",
+            "crate::attempt",
+            "crate::stream",
+            "axum",
+            "sqlx",
+            "hyper",
+        ],
+    ),
     (
         "attempt",
         &[

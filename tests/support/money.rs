@@ -84,6 +84,7 @@ pub(crate) fn run(who: &Principal, net: i64) -> Generation {
         },
         attempts: Vec::new(),
         route: None,
+        search: None,
         referer: None,
         title: None,
         user_agent: None,

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use super::sums::Sums;
-use crate::console::format::iso_day;
+use crate::domain::calendar::iso_day;
 
 /// A line for each day and part that used something. Amounts are in dollars, exact.
 pub(super) fn write(by: &str, sums: &Sums) -> String {

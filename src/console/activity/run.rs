@@ -174,6 +174,7 @@ fn charged(charge: &Charge) -> Markup {
         ("An image", "image"),
         ("A search", "web_search"),
     ];
+    let fee = charge.fee.saturating_sub(charge.searches);
     html! {
         dl.facts {
             @for (name, field) in by_million { @if let Some(price) = price(field) {
@@ -184,7 +185,8 @@ fn charged(charge: &Charge) -> Markup {
             } }
             @if charge.discount != Nanos::ZERO || charge.fee != Nanos::ZERO { dt { "List price" } dd { (dollars(charge.gross)) } }
             @if charge.discount != Nanos::ZERO { dt { "Discount" } dd { "−" (dollars(charge.discount)) } }
-            @if charge.fee != Nanos::ZERO { dt { "Fee" } dd { "+" (dollars(charge.fee)) } }
+            @if fee != Nanos::ZERO { dt { "Fee" } dd { "+" (dollars(fee)) } }
+            @if charge.searches != Nanos::ZERO { dt { "Web search" } dd { "+" (dollars(charge.searches)) } }
             dt { "Charged" } dd { strong { (dollars(charge.net)) } }
         }
         @if let Some(source) = charge.price_source.as_ref().filter(|source| !source.is_empty()) { p.hint { "Prices from " (source) "." } }

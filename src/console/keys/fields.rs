@@ -6,7 +6,7 @@ use time::{Date, Duration};
 
 use crate::auth::checked_key_name;
 use crate::console::form::amount;
-use crate::console::format::iso_day;
+use crate::domain::calendar::iso_day;
 use crate::domain::money::Nanos;
 use crate::domain::principal::LimitReset;
 use crate::store::{Key, KeyChange};

@@ -5,11 +5,12 @@ use maud::{Markup, html};
 
 use super::fields::{Fields, Wrong};
 use super::{PAGE, Sought};
-use crate::console::format::{ago, dollars, iso_day, moment};
+use crate::console::format::{ago, dollars, moment};
 use crate::console::link::query;
 use crate::console::page::{self, Place, bar, field, figure, page, select, token_of};
 use crate::console::snippet::{Snippet, copyable};
 use crate::console::visit::Person;
+use crate::domain::calendar::iso_day;
 use crate::domain::principal::LimitReset;
 use crate::domain::secret::Secret;
 use crate::store::{Key, NewKey};

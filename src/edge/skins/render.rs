@@ -347,6 +347,10 @@ struct UsageObject {
     is_byok: bool,
     prompt_tokens_details: PromptDetails,
     completion_tokens_details: CompletionDetails,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    server_tool_use: Option<Searches>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    server_tool_use_details: Option<Searches>,
     cost_details: CostDetails,
 }
 
@@ -363,6 +367,22 @@ struct CompletionDetails {
     reasoning_tokens: u64,
     audio_tokens: u64,
     image_tokens: u64,
+}
+
+/// What was searched for an answer: `server_tool_use`, or `server_tool_use_details` as the schemas call it (contract 3.3).
+#[derive(Clone, Copy, Serialize)]
+pub(super) struct Searches {
+    web_search_requests: u64,
+}
+
+impl Searches {
+    /// `None` where nothing was searched.
+    pub(super) fn of(receipt: &Receipt) -> Option<Self> {
+        let web_search_requests = receipt.web_searches();
+        (web_search_requests > 0).then_some(Searches {
+            web_search_requests,
+        })
+    }
 }
 
 /// `cost_details` of contract 3.3.
@@ -385,6 +405,7 @@ impl CostDetails {
 
 fn write_usage_object(receipt: &Receipt, out: &mut Vec<u8>) {
     let (tokens, charge) = (&receipt.usage.tokens, &receipt.charge);
+    let searches = Searches::of(receipt);
     let usage = UsageObject {
         prompt_tokens: tokens.prompt,
         completion_tokens: tokens.completion,
@@ -402,6 +423,8 @@ fn write_usage_object(receipt: &Receipt, out: &mut Vec<u8>) {
             audio_tokens: tokens.audio_out,
             image_tokens: tokens.image_out,
         },
+        server_tool_use: searches,
+        server_tool_use_details: searches,
         cost_details: CostDetails::of(charge),
     };
     // Plain numbers cannot fail to serialise; a null would still be valid JSON if they did.

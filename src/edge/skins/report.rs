@@ -4,12 +4,14 @@ use serde_json::{Value, json};
 
 use crate::domain::generation::Attempt;
 use crate::domain::route::{Considered, Report, Verdict};
+use crate::domain::search::Searched;
 
 /// The report as the contract shows it.
 pub(in crate::edge) fn metadata(report: &Report) -> Value {
     let Report {
         requested,
         route,
+        search,
         attempts,
         answered,
     } = report;
@@ -32,7 +34,30 @@ pub(in crate::edge) fn metadata(report: &Report) -> Value {
         let slim = |attempt: &Attempt| json!({ "provider": attempt.provider_name, "model": attempt.model, "status": status(attempt) });
         metadata["attempts"] = attempts.iter().map(slim).collect();
     }
+    if let Some(search) = search {
+        metadata["pipeline"] = json!([searched(search)]);
+    }
     metadata
+}
+
+/// The stage of the search. One that failed says so: the answer is without results then.
+fn searched(search: &Searched) -> Value {
+    let Searched {
+        engine,
+        searches,
+        results,
+        price,
+        failure,
+    } = search;
+    let summary = match failure {
+        None => format!("{engine} found {results} results"),
+        Some(reason) => format!("{engine} found nothing ({reason}); answered without results"),
+    };
+    let mut data = json!({ "engine": engine, "searches": searches, "results": results });
+    if let Some(reason) = failure {
+        data["failure"] = reason.as_str().into();
+    }
+    json!({ "type": "plugin", "name": "web", "summary": summary, "cost_usd": price, "data": data })
 }
 
 /// The provider's status; where none arrived, the one that says the same, since the contract wants a number.

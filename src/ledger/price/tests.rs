@@ -287,7 +287,7 @@ proptest! {
     fn a_charge_never_exceeds_the_ceiling(prices in any_prices(), tokens in any_tokens(), terms in any_terms()) {
         let pricing = Pricing { base: prices, ..Pricing::default() };
         let charged = charge(&pricing, Some(&reported(tokens)), Some(FinishReason::Stop), 0, &terms).net;
-        let demand = Demand { prompt_tokens: tokens.prompt, output_tokens: tokens.completion, images: tokens.images };
+        let demand = Demand { prompt_tokens: tokens.prompt, output_tokens: tokens.completion, images: tokens.images, searches: tokens.web_searches };
         prop_assert!(charged <= most(&pricing, &demand, 0, &terms));
     }
 

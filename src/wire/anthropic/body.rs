@@ -10,7 +10,10 @@ use crate::catalog::snapshot::Target;
 use crate::domain::call::Call;
 use crate::domain::json::{JsonText, Raw};
 use crate::wire::EncodeError;
-use crate::wire::chat::{CacheControl, Chat, Effort, Function, ResponseFormat, Tool, ToolChoice};
+use crate::wire::chat::search::Flat;
+use crate::wire::chat::{
+    CacheControl, Chat, Effort, Function, ResponseFormat, Search, Tool, ToolChoice,
+};
 
 /// The cap on output tokens, which every request must have, where neither the caller nor the catalogue knows one.
 pub(in crate::wire) const USUAL_CAP: u64 = 4_096;
@@ -78,6 +81,20 @@ enum Offer<'a> {
         cache_control: Option<&'a CacheControl>,
     },
     Native(&'a Raw),
+    /// The provider's own search of the web.
+    Search {
+        #[serde(rename = "type")]
+        kind: &'static str,
+        name: &'static str,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        max_uses: Option<u64>,
+        #[serde(skip_serializing_if = "is_empty")]
+        allowed_domains: &'a [String],
+        #[serde(skip_serializing_if = "is_empty")]
+        blocked_domains: &'a [String],
+        #[serde(skip_serializing_if = "Option::is_none")]
+        user_location: Option<Flat<'a>>,
+    },
 }
 
 /// How the model may choose among the tools.
@@ -137,6 +154,7 @@ impl<'a> Body<'a> {
             .tools
             .iter()
             .map(|tool| Offer::of(tool, target))
+            .chain(chat.search.as_ref().map(Offer::search))
             .collect();
         if let Some(marker) = &chat.cache_control {
             mark_last(&tools, &mut system, &mut messages, marker);
@@ -211,6 +229,29 @@ impl<'a> Offer<'a> {
             },
         }
     }
+}
+
+impl<'a> Offer<'a> {
+    /// The tool takes one of the two lists; what is allowed says more.
+    fn search(search: &'a Search) -> Self {
+        let blocked: &[String] = if search.allowed.is_empty() {
+            &search.blocked
+        } else {
+            &[]
+        };
+        Offer::Search {
+            kind: "web_search_20250305",
+            name: "web_search",
+            max_uses: search.max_uses,
+            allowed_domains: &search.allowed,
+            blocked_domains: blocked,
+            user_location: search.location(),
+        }
+    }
+}
+
+fn is_empty(places: &[String]) -> bool {
+    places.is_empty()
 }
 
 impl<'a> Choice<'a> {

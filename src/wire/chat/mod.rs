@@ -14,6 +14,7 @@ mod format;
 mod message;
 mod part;
 pub mod reasoning;
+pub mod search;
 #[cfg(test)]
 mod tests;
 mod thought;
@@ -23,6 +24,7 @@ pub use format::{JsonSchema, ResponseFormat};
 pub use message::{Message, ToolCall, ToolResult, Turn};
 pub use part::{CacheControl, Content, Media, Part};
 pub use reasoning::{Effort, Wish};
+pub use search::Search;
 pub use thought::{Thought, ThoughtKind};
 pub use tools::{Function, Tool, ToolChoice};
 
@@ -37,6 +39,8 @@ pub struct Chat {
     pub tool_choice: Option<ToolChoice>,
     /// Whether several calls may come in one turn.
     pub parallel_tool_calls: Option<bool>,
+    /// The web search that the provider is to make.
+    pub search: Option<Search>,
     /// The form that the text must have; `None` is free text.
     pub response_format: Option<ResponseFormat>,
     /// Whether and how much to reason.
@@ -102,6 +106,7 @@ impl Chat {
                 .filter(|_| !tools.is_empty())
                 .and_then(|raw| raw.parse().ok()),
             tools,
+            search: Search::of(call, target),
             response_format: given("response_format")
                 .map(format::read)
                 .transpose()?

@@ -6,7 +6,8 @@ use crate::catalog::snapshot::Target;
 use crate::domain::call::{Call, Form};
 use crate::domain::json::{JsonText, ObjectWriter, Raw};
 use crate::wire::chat;
-use crate::wire::quirks::MaxTokensName;
+use crate::wire::chat::search::{self, hosts};
+use crate::wire::quirks::{MaxTokensName, NativeSearch};
 use crate::wire::{EncodeError, Encoded};
 
 /// Fields of the contract (2.1) that speak to the gateway; strict providers answer unknown fields with a 400.
@@ -50,7 +51,11 @@ const REWRITTEN: &[&str] = &[
     "service_tier",
     "metadata",
     "structured_outputs",
+    "web_search_options",
 ];
+
+/// Perplexity's field for the places of its search.
+const DOMAIN_FILTER: &str = "search_domain_filter";
 
 /// Fields that mean something else, or nothing, when a text completion is sent as a chat.
 const TEXT_ONLY: &[&str] = &["suffix", "echo", "best_of", "logprobs"];
@@ -66,6 +71,7 @@ pub(super) fn encode(call: &Call, target: &Target) -> Result<Encoded, EncodeErro
     wanted.tools(&mut body);
     wanted.renamed(&mut body);
     wanted.identity(&mut body);
+    wanted.search(&mut body);
     reasoning::write(call, &target.quirks, |name| wanted.takes(name), &mut body);
     let path = if wanted.form() == Form::Text {
         "/completions"
@@ -207,6 +213,29 @@ impl Wanted<'_> {
         }
     }
 
+    /// The provider's own search of the web, where it is made in a chat.
+    fn search(&self, body: &mut ObjectWriter) {
+        let Some(given) = self.given(search::FIELD) else {
+            return;
+        };
+        match self.target.quirks.web_search {
+            // Nobody knows how: the caller may.
+            None => copy(body, search::FIELD, Some(given)),
+            Some(NativeSearch::Options) => {
+                copy(body, search::FIELD, search::standard(given).as_ref());
+            }
+            Some(NativeSearch::Perplexity) => {
+                copy(body, search::FIELD, search::standard(given).as_ref());
+                let wish = chat::Search::of(self.call, self.target).unwrap_or_default();
+                let filter = perplexity_filter(&wish);
+                if !filter.is_empty() && !self.call.uses(DOMAIN_FILTER) {
+                    copy(body, DOMAIN_FILTER, Raw::of(&filter).ok().as_ref());
+                }
+            }
+            Some(NativeSearch::Tool | NativeSearch::Responses | NativeSearch::Xai) => {}
+        }
+    }
+
     pub(super) fn renamed(&self, body: &mut ObjectWriter) {
         for (ours, theirs) in &self.target.quirks.renames {
             copy(
@@ -251,6 +280,18 @@ impl Wanted<'_> {
             self.given("structured_outputs")
                 .filter(|value| value.as_bytes()[0] == b'{'),
         );
+    }
+}
+
+/// Domains to keep to, or with a minus before them to leave out; it takes twenty of one kind.
+fn perplexity_filter(wish: &chat::Search) -> Vec<String> {
+    const MOST: usize = 20;
+    match wish.allowed.as_slice() {
+        [] => hosts(&wish.blocked)
+            .map(|host| format!("-{host}"))
+            .take(MOST)
+            .collect(),
+        allowed => hosts(allowed).map(str::to_owned).take(MOST).collect(),
     }
 }
 

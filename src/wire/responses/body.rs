@@ -7,7 +7,9 @@ use crate::catalog::snapshot::Target;
 use crate::domain::call::Call;
 use crate::domain::json::{JsonText, Raw};
 use crate::wire::EncodeError;
-use crate::wire::chat::{Chat, Function, ResponseFormat, Tool, ToolChoice};
+use crate::wire::chat::search::{Flat, hosts};
+use crate::wire::chat::{Chat, Function, ResponseFormat, Search, Tool, ToolChoice};
+use crate::wire::quirks::NativeSearch;
 
 /// What to send along beside the answer.
 const ENCRYPTED: &str = "reasoning.encrypted_content";
@@ -43,6 +45,8 @@ pub(super) struct Body<'a> {
     tool_choice: Option<Choice<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     parallel_tool_calls: Option<bool>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    max_tool_calls: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     service_tier: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -101,6 +105,26 @@ enum Offer<'a> {
         strict: bool,
     },
     Native(&'a Raw),
+    /// The provider's own search of the web.
+    Search {
+        #[serde(rename = "type")]
+        kind: &'static str,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        search_context_size: Option<&'a str>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        filters: Option<Filters<'a>>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        user_location: Option<Flat<'a>>,
+    },
+}
+
+/// Where the results of a search may be from.
+#[derive(Debug, Serialize)]
+struct Filters<'a> {
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    allowed_domains: Vec<&'a str>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    excluded_domains: Vec<&'a str>,
 }
 
 /// How the model may choose among the tools.
@@ -150,9 +174,24 @@ impl<'a> Body<'a> {
             top_logprobs: chat.sampling.top_logprobs.as_ref().filter(|_| logprobs),
             reasoning: reasoning(chat, target),
             text: text(chat),
-            tools: chat.tools.iter().map(Offer::of).collect(),
+            tools: chat
+                .tools
+                .iter()
+                .map(Offer::of)
+                .chain(
+                    chat.search
+                        .as_ref()
+                        .map(|search| Offer::search(search, target)),
+                )
+                .collect(),
             tool_choice: chat.tool_choice.as_ref().map(Choice::of),
             parallel_tool_calls: chat.parallel_tool_calls,
+            // Counts the calls of built-in tools alone. xAI does not know it.
+            max_tool_calls: chat
+                .search
+                .as_ref()
+                .and_then(|search| search.max_uses)
+                .filter(|_| !is_xais(target)),
             service_tier: chat.service_tier.as_deref(),
             user: chat.user.as_deref(),
             prompt_cache_key: own("prompt_cache_key"),
@@ -208,6 +247,34 @@ impl<'a> Offer<'a> {
             },
         }
     }
+}
+
+impl<'a> Offer<'a> {
+    fn search(search: &'a Search, target: &Target) -> Self {
+        let xai = is_xais(target);
+        // OpenAI's knows no places to leave out; xAI's takes five of one kind.
+        let most = if xai { 5 } else { 100 };
+        let allowed: Vec<&str> = hosts(&search.allowed).take(most).collect();
+        let excludes = xai && allowed.is_empty();
+        let excluded = hosts(&search.blocked).take(if excludes { most } else { 0 });
+        let filters = Filters {
+            excluded_domains: excluded.collect(),
+            allowed_domains: allowed,
+        };
+        let filters = Some(filters).filter(|filters| {
+            !filters.allowed_domains.is_empty() || !filters.excluded_domains.is_empty()
+        });
+        Offer::Search {
+            kind: "web_search",
+            search_context_size: search.context_size.as_deref().filter(|_| !xai),
+            filters,
+            user_location: search.location().filter(|_| !xai),
+        }
+    }
+}
+
+fn is_xais(target: &Target) -> bool {
+    target.quirks.web_search == Some(NativeSearch::Xai)
 }
 
 impl<'a> Choice<'a> {

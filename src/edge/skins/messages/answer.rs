@@ -172,6 +172,11 @@ fn usage(receipt: &Receipt) -> Value {
         "upstream_inference_prompt_cost": charge.prompt_part,
         "upstream_inference_completions_cost": charge.gross.saturating_sub(charge.prompt_part),
     });
+    let searches = receipt.web_searches();
+    if searches > 0 {
+        usage["server_tool_use"] =
+            json!({ "web_search_requests": searches, "web_fetch_requests": 0 });
+    }
     usage
 }
 

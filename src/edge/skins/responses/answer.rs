@@ -9,6 +9,7 @@ use crate::clock::now_ms;
 use crate::domain::event::{Choice, Finish, FinishReason};
 use crate::domain::json::JsonObject;
 use crate::edge::error::ApiError;
+use crate::edge::skins::render::Searches;
 use crate::edge::skins::report;
 use crate::stream::client::{Head, Receipt, Whole};
 
@@ -137,7 +138,7 @@ fn settled(
 
 fn usage(receipt: &Receipt) -> Value {
     let (tokens, charge) = (&receipt.usage.tokens, &receipt.charge);
-    json!({
+    let mut usage = json!({
         "input_tokens": tokens.prompt,
         "input_tokens_details": {
             "cached_tokens": tokens.cached,
@@ -153,7 +154,13 @@ fn usage(receipt: &Receipt) -> Value {
             "upstream_inference_input_cost": charge.prompt_part,
             "upstream_inference_output_cost": charge.gross.saturating_sub(charge.prompt_part),
         },
-    })
+    });
+    if let Some(searches) = Searches::of(receipt) {
+        for name in ["server_tool_use", "server_tool_use_details"] {
+            usage[name] = json!(searches);
+        }
+    }
+    usage
 }
 
 /// The events of one streamed response.
