@@ -103,7 +103,7 @@ impl App {
         let auth = Auth::start(store.clone(), &background, stop.clone()).await?;
         let people = People::start(store.clone(), config.people.sign_up, now_ms()).await?;
         let judge = Judge::start(&background, stop.clone());
-        let transport = Transport::new()?;
+        let transport = Transport::new(&config.media.networks)?;
         let web = WebSearch::new(transport.clone(), config.web.clone());
         let upstreams = Upstreams::new(transport, config.routing, judge);
         let healths = upstreams.healths().clone();

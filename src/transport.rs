@@ -1,8 +1,11 @@
 //! The one dialer: every outbound request goes through here, and nothing else knows an HTTP client.
 //!
 //! Each provider and each other service has a client and so a pool of its own, which keeps a stalling provider from
-//! holding up the others. Base URLs come from the operator alone, so private addresses are allowed;
-//! no field of a request reaches an address. Redirects are never followed.
+//! holding up the others. Base URLs come from the operator alone, so private addresses are allowed.
+//! Redirects are never followed. What a request names by address goes through `fetch` and its guard.
+
+mod fetch;
+mod guard;
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -17,7 +20,10 @@ use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
+use ipnet::IpNet;
 use parking_lot::RwLock;
+
+pub use fetch::{FetchError, Fetched, Fetcher};
 
 use crate::catalog::snapshot::{Auth, Endpoint};
 use crate::clock;
@@ -41,6 +47,7 @@ type Http = Client<HttpsConnector<HttpConnector>, Full<Bytes>>;
 pub struct Transport {
     tls: Arc<rustls::ClientConfig>,
     clients: Arc<RwLock<HashMap<ProviderSlug, Pooled>>>,
+    fetcher: Fetcher,
 }
 
 #[derive(Clone)]
@@ -111,8 +118,9 @@ pub enum TransportError {
 }
 
 impl Transport {
-    /// A dialer with the web's root certificates. Fails only when TLS itself cannot be set up.
-    pub fn new() -> Result<Self, TransportError> {
+    /// A dialer with the web's root certificates, which fetches callers' files from public addresses and from
+    /// `networks`. Fails only when TLS itself cannot be set up.
+    pub fn new(networks: &[IpNet]) -> Result<Self, TransportError> {
         let roots = rustls::RootCertStore {
             roots: webpki_roots::TLS_SERVER_ROOTS.to_vec(),
         };
@@ -124,9 +132,15 @@ impl Transport {
         .with_root_certificates(roots)
         .with_no_client_auth();
         Ok(Transport {
+            fetcher: Fetcher::new(tls.clone(), networks),
             tls: Arc::new(tls),
             clients: Arc::default(),
         })
+    }
+
+    /// What fetches the files that a request names by address.
+    pub fn fetcher(&self) -> &Fetcher {
+        &self.fetcher
     }
 
     /// Sends `encoded` to `endpoint` and returns once the answer's headers are there.

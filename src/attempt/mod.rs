@@ -8,6 +8,7 @@ pub mod health;
 mod hedge;
 pub mod judge;
 mod lane;
+mod media;
 pub mod pace;
 pub mod policy;
 pub mod run;

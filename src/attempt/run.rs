@@ -18,6 +18,7 @@ use super::health::Healths;
 use super::hedge::Budget;
 use super::judge::Judge;
 use super::lane::Lanes;
+use super::media::Asked;
 use super::pace::Pace;
 use super::policy::Policy;
 use super::watch::Watch;
@@ -107,6 +108,7 @@ impl Upstreams {
         order: Order,
         goes_on: impl Fn() -> bool,
     ) -> Result<Outcome, Exhausted> {
+        let asked = Asked::new(call);
         let mut course = Course::new(candidates, order);
         let mut tries = Tries::default();
         while goes_on()
@@ -114,11 +116,11 @@ impl Upstreams {
         {
             let answered = match self.hedges_after(call, &candidate, &course) {
                 Some(after) => {
-                    self.hedged(call, candidate, after, &mut course, &mut tries)
+                    self.hedged(&asked, candidate, after, &mut course, &mut tries)
                         .await
                 }
                 None => {
-                    let tried = self.try_one(call, candidate, course.has_more()).await;
+                    let tried = self.try_one(&asked, candidate, course.has_more()).await;
                     tries.note(tried, &mut course)
                 }
             };
@@ -158,7 +160,7 @@ impl Upstreams {
     /// it. The first good answer wins; what is still running then is cancelled.
     async fn hedged(
         &self,
-        call: &Call,
+        asked: &Asked<'_>,
         candidate: Candidate,
         after: Duration,
         course: &mut Course,
@@ -166,7 +168,7 @@ impl Upstreams {
     ) -> Option<Answered> {
         let mut running = FuturesUnordered::new();
         let mut names = vec![(candidate.clone(), Instant::now())];
-        running.push(self.try_one(call, candidate, true));
+        running.push(self.try_one(asked, candidate, true));
         let mut late = Box::pin(sleep(after));
         let mut may_hedge = true;
         loop {
@@ -189,18 +191,18 @@ impl Upstreams {
                     let second = || course.next(|candidate| self.admits(candidate));
                     if let Some(second) = self.budget.take(percent).then(second).flatten() {
                         names.push((second.clone(), Instant::now()));
-                        running.push(self.try_one(call, second, course.has_more()));
+                        running.push(self.try_one(asked, second, course.has_more()));
                     }
                 }
             }
         }
     }
 
-    async fn try_one(&self, call: &Call, candidate: Candidate, has_others: bool) -> Tried {
+    async fn try_one(&self, asked: &Asked<'_>, candidate: Candidate, has_others: bool) -> Tried {
         let started = Instant::now();
         let mut retry_after = None;
         let result = self
-            .attempt(call, &candidate, has_others, &mut retry_after)
+            .attempt(asked, &candidate, has_others, &mut retry_after)
             .await;
         Tried {
             candidate,
@@ -212,12 +214,16 @@ impl Upstreams {
 
     async fn attempt(
         &self,
-        call: &Call,
+        asked: &Asked<'_>,
         candidate: &Candidate,
         has_others: bool,
         retry_after: &mut Option<Duration>,
     ) -> Result<(Answer, Watch), Failure> {
         let endpoint = &candidate.endpoint;
+        let wire = wire::wire(wire::of_call(asked.call(), &endpoint.target)).ok_or_else(|| {
+            Failure::Unsayable("this build does not speak the provider's protocol".into())
+        })?;
+        let call = asked.of(endpoint, wire, self.transport.fetcher()).await?;
         let place = self
             .lanes
             .enter(&endpoint.provider)
@@ -225,7 +231,7 @@ impl Upstreams {
             .map_err(|_full| Failure::Crowded)?;
         let mut watch = Watch::begin(self.healths.of(endpoint), place);
         match self
-            .exchange(call, candidate, has_others, &mut watch, retry_after)
+            .exchange(call, wire, candidate, has_others, &mut watch, retry_after)
             .await
         {
             Ok(answer) => Ok((answer, watch)),
@@ -239,15 +245,13 @@ impl Upstreams {
     async fn exchange(
         &self,
         call: &Call,
+        wire: &dyn Wire,
         candidate: &Candidate,
         has_others: bool,
         watch: &mut Watch,
         retry_after: &mut Option<Duration>,
     ) -> Result<Answer, Failure> {
         let endpoint = &candidate.endpoint;
-        let wire = wire::wire(wire::of_call(call, &endpoint.target)).ok_or_else(|| {
-            Failure::Unsayable("this build does not speak the provider's protocol".into())
-        })?;
         let timeouts = endpoint.provider.timeouts;
         let deadline = Instant::now() + timeouts.total;
         // A plain answer comes whole, so the time to its first byte is the time of the whole generation.

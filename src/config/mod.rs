@@ -13,6 +13,8 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use ipnet::IpNet;
+
 use crate::attempt::Width;
 use crate::attempt::health::Patience;
 use crate::attempt::policy::Policy;
@@ -27,7 +29,7 @@ use crate::plugin::web::Settings as WebSettings;
 pub use problem::{Problem, Problems};
 use raw::RawConfig;
 pub use raw::Sources;
-use setting::{Proxies, Size};
+use setting::{Networks, Proxies, Size};
 
 /// Everything an operator can decide, checked.
 #[derive(Clone, Debug)]
@@ -60,6 +62,8 @@ pub struct Config {
     pub free_models: FreeModelConfig,
     /// How the web may be searched.
     pub web: WebSettings,
+    /// Files that requests name by address.
+    pub media: MediaConfig,
     /// Providers that are added or overridden.
     pub providers: Vec<toml::Table>,
 }
@@ -173,6 +177,13 @@ pub struct FreeModelConfig {
     pub exempt: Exempt,
 }
 
+/// Files that requests name by address, and that are fetched for providers which take bytes only.
+#[derive(Clone, Debug)]
+pub struct MediaConfig {
+    /// Where they may be besides the public internet.
+    pub networks: Vec<IpNet>,
+}
+
 impl Config {
     /// Reads and checks everything that was written. Fails with every problem there is.
     pub fn load(sources: &Sources) -> Result<Config, Problems> {
@@ -214,6 +225,9 @@ impl Config {
             ledger: LedgerConfig::convert(raw),
             free_models: FreeModelConfig::convert(raw),
             web: web::convert(raw),
+            media: MediaConfig {
+                networks: raw.value("media.networks", Networks(Vec::new())).0,
+            },
             providers: convert_providers(raw),
         }
     }

@@ -1,10 +1,11 @@
 //! How each kind of value is written in the file and in the environment.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
 use http::Uri;
+use ipnet::IpNet;
 use tracing_subscriber::EnvFilter;
 
 use super::{LogFilter, LogFormat, PublicUrl};
@@ -70,6 +71,26 @@ impl Setting for Ppm {
 impl Setting for Exempt {
     fn from_text(text: &str) -> Result<Self, String> {
         Ok(Exempt::parse(text))
+    }
+}
+
+/// Networks with commas between them; none is a list too.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Networks(pub(super) Vec<IpNet>);
+
+impl Setting for Networks {
+    fn from_text(text: &str) -> Result<Self, String> {
+        let named = text
+            .split(',')
+            .map(str::trim)
+            .filter(|name| !name.is_empty());
+        let network = |name: &str| {
+            let alone = || name.parse::<IpAddr>().map(IpNet::from);
+            name.parse().or_else(|_| alone()).map_err(|_| {
+                format!("expected networks such as \"10.1.0.0/16, fd00::/8\", found {name:?}")
+            })
+        };
+        named.map(network).collect::<Result<_, _>>().map(Networks)
     }
 }
 

@@ -115,6 +115,26 @@ impl Raw {
         self.0.starts_with(b"\"").then(|| JsonText(self.0.clone()))
     }
 
+    /// The value with strings in it replaced, and everything between them as it is. The strings are parts of this
+    /// value, in the order in which they stand in it; a string from elsewhere is left out.
+    pub fn replaced(&self, strings: &[(JsonText, JsonText)]) -> Raw {
+        let mut out = Vec::with_capacity(self.0.len());
+        let mut copied = 0;
+        for (old, new) in strings {
+            let at = (old.0.as_ptr() as usize).wrapping_sub(self.0.as_ptr() as usize);
+            if let Some(end) = at.checked_add(old.0.len())
+                && let Some(between) = self.0.get(copied..at)
+                && self.0.get(at..end) == Some(&old.0)
+            {
+                out.extend_from_slice(between);
+                out.extend_from_slice(&new.0);
+                copied = end;
+            }
+        }
+        out.extend_from_slice(self.0.get(copied..).unwrap_or_default());
+        Raw(out.into())
+    }
+
     /// The elements, when the value is an array.
     pub fn elements(&self) -> Option<Vec<Raw>> {
         let elements: Vec<&RawValue> = serde_json::from_slice(&self.0).ok()?;

@@ -75,6 +75,11 @@ pub trait Wire: Send + Sync {
     /// The decoder of a streamed 2xx body.
     fn decoder(&self, call: &Call, target: &Target) -> Box<dyn StreamDecoder>;
 
+    /// Whether the provider fetches what a request names by address; otherwise files must be in the request.
+    fn fetches_media(&self) -> bool {
+        true
+    }
+
     /// What a body that came with an error status says; some name the error in a header.
     fn fault(&self, status: u16, headers: &HeaderMap, body: &[u8]) -> Fault {
         let _ = headers;

@@ -33,6 +33,8 @@ pub struct Quirks {
     pub input_type: bool,
     /// Whether vectors come as signed bytes in base64 rather than as floats (Perplexity).
     pub byte_vectors: bool,
+    /// Whether files must be in the request, since the provider fetches none (Ollama, llama.cpp).
+    pub inline_media: bool,
     /// The version of the API to ask for, where it has several (Azure's deployments).
     pub api_version: Option<String>,
     /// How the provider is asked to search the web itself; `None` where it cannot, or nobody knows how.
@@ -117,6 +119,7 @@ impl Default for Quirks {
             max_inputs: None,
             input_type: false,
             byte_vectors: false,
+            inline_media: false,
             api_version: None,
             web_search: None,
         }

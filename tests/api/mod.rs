@@ -5,6 +5,7 @@ mod completions;
 mod embeddings;
 mod errors;
 mod failover;
+mod media;
 mod messages;
 mod money;
 mod online;

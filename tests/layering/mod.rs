@@ -181,7 +181,7 @@ const FORBIDDEN: &[(&str, &[&str])] = &[
 const RESERVED: &[(&str, &[&str])] = &[
     ("sqlx", &["store"]),
     ("axum", &["edge", "oauth", "console", "app.rs"]),
-    ("hyper_util::client", &["transport.rs"]),
+    ("hyper_util::client", &["transport.rs", "transport"]),
     ("SystemTime", &["clock.rs"]),
 ];
 

@@ -37,7 +37,7 @@ fn searcher() -> WebSearch {
         on_failure: OnFailure::Answer,
         engines: Vec::new(),
     };
-    WebSearch::new(Transport::new().unwrap(), settings)
+    WebSearch::new(Transport::new(&[]).unwrap(), settings)
 }
 
 /// Searches where the engine answers this; what was found, and what it was asked.

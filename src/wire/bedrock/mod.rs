@@ -44,6 +44,10 @@ impl Wire for Bedrock {
         ))
     }
 
+    fn fetches_media(&self) -> bool {
+        false
+    }
+
     fn decode(&self, _: &Call, _: &Target, body: &Bytes) -> Result<Reply, DecodeError> {
         answer::read(body)
     }
