@@ -34,7 +34,7 @@ use crate::stream::client::{self, Begun, Client, Delivery, Head, Left, Receipt, 
 use crate::stream::heard::Heard;
 use crate::stream::meter::Meter;
 use crate::stream::relay::{self, Ending, Relayed};
-use crate::stream::source::EventStream;
+use crate::stream::source::StreamError;
 use crate::stream::tools::ToolCalls;
 
 mod ceiling;
@@ -43,12 +43,14 @@ mod free;
 mod keep;
 mod record;
 mod search;
+mod steps;
 mod usage;
 
 pub use ceiling::Ceiling;
 use drain::Drains;
 pub use keep::HealthKeeper;
 use record::{Planned, Run};
+use steps::Leaves;
 
 /// Serves calls. Cloning shares everything.
 #[derive(Clone)]
@@ -115,6 +117,9 @@ pub enum Refusal {
     /// The web search failed, and the operator wants no answer without it.
     #[error(transparent)]
     Search(#[from] SearchError),
+    /// A later step of the run failed.
+    #[error(transparent)]
+    Step(#[from] StreamError),
     /// Every endpoint failed.
     #[error(transparent)]
     Exhausted(#[from] Exhausted),
@@ -135,7 +140,8 @@ struct Paying {
 
 /// What an answer teaches for the next requests.
 struct Lesson {
-    watch: Watch,
+    /// The attempt that answered, or of several steps the last; `None` while it is elsewhere.
+    watch: Option<Watch>,
     cache: Option<Cache>,
     heard: Heard,
 }
@@ -193,7 +199,8 @@ impl Gateway {
         let catalog = self.catalog.snapshot();
         let plan = plan::plan(&run.call, self.default_model.as_deref(), &catalog)?;
         let mut candidates = self.ranked(run, &plan, &catalog)?;
-        let errand = self.web.errand(plan.search.as_ref(), &mut candidates)?;
+        let (search, tool) = (plan.search.as_ref(), plan.search_tool.as_ref());
+        let errand = self.web.errand(search, tool, &mut candidates)?;
         let candidates =
             free::within_limits(&self.free_limits, &run.who.account, candidates).await?;
         run.planned = Planned::of(&plan, &catalog, self.ledger.terms(&run.who));
@@ -204,6 +211,7 @@ impl Gateway {
             .hold(&run.who, ceiling.most)
             .await
             .map_err(|error| Refusal::Hold { error, ceiling })?;
+        let tool = errand.as_ref().and_then(Errand::tool);
         match self.tried(run, &plan, client, errand, candidates).await {
             Ok(Ok(Outcome {
                 candidate,
@@ -212,7 +220,7 @@ impl Gateway {
                 watch,
             })) => {
                 let lesson = Lesson {
-                    watch,
+                    watch: Some(watch),
                     cache: Cache::of(&run.who.account, &plan, &candidate),
                     heard: Heard {
                         calls: plan.needs.tools().then(ToolCalls::default),
@@ -225,9 +233,14 @@ impl Gateway {
                     meter: Meter::new(run.planned.prompt.tokens()),
                     lesson,
                 };
-                match answer {
-                    Answer::Whole(reply) => self.whole(run, client, paying, *reply).await?,
-                    Answer::Stream(stream) => self.stream(run, client, paying, *stream).await,
+                match (tool, answer) {
+                    (Some(tool), first) => self.steps(run, client, paying, tool, first).await?,
+                    (None, Answer::Whole(reply)) => {
+                        self.whole(run, client, paying, *reply).await?;
+                    }
+                    (None, Answer::Stream(stream)) => {
+                        self.stream(run, client, paying, *stream).await;
+                    }
                 }
             }
             Ok(Err(refusal)) => {
@@ -341,7 +354,7 @@ impl Gateway {
         run: &mut Run,
         client: &mut Client<Refused>,
         paying: Paying,
-        mut stream: EventStream,
+        mut stream: impl Leaves,
     ) {
         let Paying {
             hold,
@@ -354,6 +367,7 @@ impl Gateway {
         run.first_token_at = first;
         let last = match ending {
             Ending::Complete(held) => {
+                stream.leave(run, &mut lesson);
                 let held = lesson.heard.before(held);
                 match self.settle(run, hold, &mut meter, Some(lesson)).await {
                     Ok(receipt) => Delivery::Settled(held, Box::new(receipt)),
@@ -364,7 +378,10 @@ impl Gateway {
                 }
             }
             Ending::Broken(error) => {
-                lesson.watch.broke(&Failure::from(error.clone()));
+                stream.leave(run, &mut lesson);
+                if let Some(watch) = lesson.watch {
+                    watch.broke(&Failure::from(error.clone()));
+                }
                 let usage = meter.usage().await;
                 let broken = run.broken(&meter, usage, &error);
                 self.ledger.record(hold, broken).await;
@@ -373,12 +390,13 @@ impl Gateway {
             Ending::Left => {
                 run.cancelled = true;
                 if !run.can_be_cancelled() {
+                    stream.no_further();
                     let rest = relay::drain(&mut stream, &mut meter);
                     self.drains.finish(rest).await;
                 }
                 // At once, before the settlement: the upstream is still at work.
-                drop(stream);
-                lesson.watch.left();
+                stream.leave(run, &mut lesson);
+                lesson.watch.into_iter().for_each(Watch::left);
                 if let Err(error) = self.settle(run, hold, &mut meter, None).await {
                     tracing::error!(generation.id = %run.id, %error, "a cancelled run could not be settled");
                 }
@@ -398,13 +416,17 @@ impl Gateway {
             heard,
         } = lesson;
         let (tokens, finish) = (usage.tokens, meter.finish());
-        let vitals = watch.vitals();
-        watch.complete(&tokens, finish.map(|finish| finish.reason));
+        let vitals = watch.as_ref().map(Watch::vitals);
+        if let Some(watch) = watch {
+            watch.complete(&tokens, finish.map(|finish| finish.reason));
+        }
         if let Some(cache) = cache {
             self.sticky.answered(cache, tokens.cached, now_ms());
         }
         let tools = run.call.body.given("tools");
-        if let (Some(calls), Some(tools)) = (heard.calls.and_then(ToolCalls::finish), tools) {
+        if let (Some(calls), Some(tools), Some(vitals)) =
+            (heard.calls.and_then(ToolCalls::finish), tools, vitals)
+        {
             self.upstreams.judge().consider(Case {
                 vitals,
                 tools: tools.clone(),

@@ -25,7 +25,9 @@ pub struct Reply {
 pub enum Event {
     /// More of one choice. Boxed, since it travels through queues whose slots should be small.
     Choice(Box<Choice>),
-    /// The provider's count, replacing any earlier one.
+    /// One step of several is over: what comes next is counted anew.
+    Step,
+    /// The provider's count, replacing any earlier one of the step.
     Usage(Tokens),
     /// Facts about the answer as a whole, as soon as they are known.
     About(About),
@@ -155,6 +157,42 @@ impl Choice {
     /// Whether there is nothing in it to send.
     pub fn is_empty(&self) -> bool {
         self.message.is_empty() && self.finish.is_none() && self.logprobs.is_none()
+    }
+}
+
+impl Choice {
+    /// Adds a later piece of the same choice.
+    pub fn extend(&mut self, piece: Choice) {
+        self.message.extend(piece.message);
+        self.finish = piece.finish.or(self.finish.take());
+        self.logprobs = piece.logprobs.or(self.logprobs.take());
+    }
+}
+
+impl Message {
+    /// Adds a later piece of the same message. Calls of tools are whole.
+    fn extend(&mut self, piece: Message) {
+        let joined = |text: &mut Option<JsonText>, more: Option<JsonText>| {
+            let pieces: Vec<JsonText> = text.take().into_iter().chain(more).collect();
+            *text = JsonText::joined(&pieces);
+        };
+        joined(&mut self.content, piece.content);
+        joined(&mut self.refusal, piece.refusal);
+        joined(&mut self.reasoning, piece.reasoning);
+        let listed = |list: &mut Option<Raw>, more: Option<Raw>| {
+            let elements: Vec<Raw> = list
+                .take()
+                .iter()
+                .chain(&more)
+                .flat_map(|list| list.elements().unwrap_or_default())
+                .collect();
+            *list = (!elements.is_empty()).then(|| Raw::array(elements.iter().map(Raw::as_str)));
+        };
+        listed(&mut self.reasoning_details, piece.reasoning_details);
+        listed(&mut self.annotations, piece.annotations);
+        listed(&mut self.images, piece.images);
+        self.tool_calls.extend(piece.tool_calls);
+        self.audio = piece.audio.or(self.audio.take());
     }
 }
 

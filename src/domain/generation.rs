@@ -41,6 +41,9 @@ pub struct Generation {
     pub generation_ms: Option<i64>,
     /// What was used; `None` when nothing was.
     pub usage: Option<Usage>,
+    /// What each step used, where there were several; `usage` is their sum.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub steps: Vec<Tokens>,
     /// What the provider reported, where it could not be right.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reported: Option<Tokens>,

@@ -141,9 +141,13 @@ pub struct Wish {
     pub max_uses: Option<u64>,
     /// Where the person is who asks.
     pub location: Option<Location>,
+    /// Of each result so many bytes are quoted.
+    pub excerpt: usize,
 }
 
 impl Wish {
+    /// What is quoted of a result, unless it is said how much.
+    pub const EXCERPT: usize = 2_000;
     /// Results of a search that says nothing of how many it wants (contract 8.2).
     pub const RESULTS: usize = 5;
     /// More results than this are not had.
@@ -161,7 +165,33 @@ impl Default for Wish {
             mode: None,
             max_uses: None,
             location: None,
+            excerpt: Wish::EXCERPT,
         }
+    }
+}
+
+/// The server tool with which a model searches by itself (contract 8.3).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SearchTool {
+    /// What is wanted of each search.
+    pub wish: Wish,
+    /// At most so many searches.
+    pub max_uses: u64,
+    /// At most so many results of all of them together.
+    pub max_total_results: usize,
+}
+
+impl SearchTool {
+    /// Whether a tool of this type is the server tool, or stands for it: OpenAI's own search tools do.
+    pub fn is_kind(kind: &str) -> bool {
+        matches!(
+            kind,
+            "openrouter:web_search"
+                | "web_search"
+                | "web_search_preview"
+                | "web_search_preview_2025_03_11"
+                | "web_search_2025_08_26"
+        )
     }
 }
 
@@ -258,6 +288,9 @@ pub struct Source {
 pub struct Searched {
     /// Who searched: an engine's name.
     pub engine: String,
+    /// Whether the model asked for it, by the server tool, rather than the request.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub by_the_model: bool,
     /// Searches that were made, and are charged.
     pub searches: u64,
     /// Results that were put before the model.

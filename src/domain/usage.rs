@@ -33,6 +33,24 @@ pub struct Tokens {
 }
 
 impl Tokens {
+    /// These and others, counted together.
+    pub fn plus(&self, other: &Tokens) -> Tokens {
+        let add = |a: u64, b: u64| a.saturating_add(b);
+        Tokens {
+            prompt: add(self.prompt, other.prompt),
+            completion: add(self.completion, other.completion),
+            cached: add(self.cached, other.cached),
+            cache_write_5m: add(self.cache_write_5m, other.cache_write_5m),
+            cache_write_1h: add(self.cache_write_1h, other.cache_write_1h),
+            reasoning: add(self.reasoning, other.reasoning),
+            audio_in: add(self.audio_in, other.audio_in),
+            audio_out: add(self.audio_out, other.audio_out),
+            image_out: add(self.image_out, other.image_out),
+            images: add(self.images, other.images),
+            web_searches: add(self.web_searches, other.web_searches),
+        }
+    }
+
     /// Input and output together.
     pub fn total(&self) -> u64 {
         self.prompt.saturating_add(self.completion)

@@ -400,6 +400,7 @@ impl From<Refusal> for ApiError {
             Refusal::Hold { error, ceiling } => unaffordable(error, &ceiling),
             // How it failed was logged, and is the operator's to know.
             Refusal::Search(_) => ApiError::new(StatusCode::BAD_GATEWAY, "The web search failed"),
+            Refusal::Step(error) => ApiError::from(&error),
             Refusal::Exhausted(exhausted) => all_failed(&exhausted),
             Refusal::Settle(error) => {
                 tracing::error!(%error, "a complete answer could not be settled");

@@ -12,6 +12,9 @@ use crate::rank::Candidate;
 /// The cap on output tokens of an endpoint that states none.
 const UNSTATED_OUTPUT_CAP: u64 = 16_384;
 
+/// What a model is expected to say, at the most, in a step that asks for a search.
+const SAID_IN_A_STEP: u64 = 2_000;
+
 /// The most a call can cost, and what that is made of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Ceiling {
@@ -55,7 +58,15 @@ impl Ceiling {
     ) -> Self {
         let output_tokens = longest_answer(endpoint, plan.max_tokens, plan.choices);
         let results = errand.map_or(0, |errand| tokens_of_text(errand.prompt_bytes()));
-        let prompt_tokens = plan.prompt_tokens.saturating_add(results);
+        let further = errand.map_or(0, Errand::further_steps);
+        // Every further step repeats the prompt with what was said and found before it.
+        let said = output_tokens.min(SAID_IN_A_STEP);
+        let grown = (results + said).saturating_mul(further * (further + 1) / 2);
+        let searched = if further == 0 { results } else { grown };
+        let prompt_tokens = plan
+            .prompt_tokens
+            .saturating_mul(further + 1)
+            .saturating_add(searched);
         let demand = Demand {
             prompt_tokens,
             output_tokens: 0,
@@ -64,7 +75,7 @@ impl Ceiling {
         };
         let search = errand.map_or(Nanos::ZERO, Errand::most);
         let whole = Demand {
-            output_tokens,
+            output_tokens: output_tokens.saturating_add(said.saturating_mul(further)),
             ..demand
         };
         Ceiling {

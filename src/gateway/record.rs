@@ -16,7 +16,7 @@ use crate::domain::principal::Principal;
 use crate::domain::route::{Report, Route};
 use crate::domain::search::Searched;
 use crate::domain::terms::Terms;
-use crate::domain::usage::Usage;
+use crate::domain::usage::{Tokens, Usage};
 use crate::ledger::price;
 use crate::plan::Plan;
 use crate::plan::estimate::Prompt;
@@ -142,6 +142,7 @@ impl Run {
     /// The record and the receipt of a run that is charged.
     pub(super) fn finished(&self, meter: &Meter, usage: Usage) -> (Generation, Receipt) {
         let charge = self.charge(meter, &usage);
+        let (steps, usage) = together(meter.steps(), usage);
         let facts = meter.facts();
         let receipt = Receipt {
             usage,
@@ -157,6 +158,7 @@ impl Run {
             finish_reason: finish.map(|finish| finish.reason.as_str().to_owned()),
             native_finish_reason: finish.map(|finish| finish.native.clone()),
             usage: Some(usage),
+            steps,
             charge,
             ..self.blank()
         };
@@ -169,8 +171,9 @@ impl Run {
             return Charge::default();
         };
         let success = self.success(meter);
-        let charge = price::charge(
+        let charge = price::charge_with_steps(
             &candidate.endpoint.pricing,
+            meter.steps(),
             Some(usage),
             success,
             self.created_at,
@@ -292,6 +295,7 @@ impl Run {
             latency_ms: first.map(|first| millis(self.started, first)),
             generation_ms: first.map(|first| millis(first, Instant::now())),
             usage: None,
+            steps: Vec::new(),
             reported: None,
             charge: Charge::default(),
             attempts: self.attempts.clone(),
@@ -304,6 +308,16 @@ impl Run {
             external_user: origin.external_user,
         }
     }
+}
+
+/// What every step used, and their sum; one step is its own sum.
+fn together(before: &[Tokens], last: Usage) -> (Vec<Tokens>, Usage) {
+    if before.is_empty() {
+        return (Vec::new(), last);
+    }
+    let tokens = before.iter().fold(last.tokens, |sum, step| sum.plus(step));
+    let steps = [before, &[last.tokens]].concat();
+    (steps, Usage { tokens, ..last })
 }
 
 /// One line per charged run: never its prompt, its answer or its key.

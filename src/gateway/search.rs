@@ -8,12 +8,13 @@ use crate::domain::ids::random_text;
 use crate::domain::json::JsonError;
 use crate::domain::search::Wish;
 use crate::plan::estimate::Prompt;
+use crate::plugin::web::tool::{self, Offer};
 use crate::plugin::web::{EngineSettings, Errand, Found, SearchError, native, query, quote};
 use crate::stream::citations::Citations;
 use crate::stream::client::{Client, Left};
 
 /// The letters of a quotation's mark: more than a page can guess.
-const MARK: usize = 24;
+pub(super) const MARK: usize = 24;
 
 impl Gateway {
     /// Does a run's errand: what the attempts send is the run's call from then on. Fails where the operator wants a
@@ -26,7 +27,10 @@ impl Gateway {
     ) -> Result<Result<(), SearchError>, Left> {
         let call = match errand {
             None => return Ok(Ok(())),
-            Some(Errand::Provider(wish)) => native::asked(&run.call, &wish),
+            Some(Errand::Tool(..)) => tool::offered(&run.call, Offer::Given),
+            Some(Errand::Provider(wish)) => {
+                tool::offered(&run.call, Offer::Gone).and_then(|call| native::asked(&call, &wish))
+            }
             Some(Errand::Engine(engine, wish)) => {
                 let found = client.unless_left(self.found(run, &engine, &wish)).await?;
                 match found {
@@ -68,13 +72,14 @@ impl Run {
     fn searched(&mut self, found: Found, wish: &Wish) -> Result<Call, JsonError> {
         let Found { sources, searched } = found;
         self.search = Some(searched);
-        let call = quote::attached(&self.call, wish, &sources, now_ms(), &random_text(MARK))?;
+        let call = tool::offered(&self.call, Offer::Gone)?;
+        let call = quote::attached(&call, wish, &sources, now_ms(), &random_text(MARK))?;
         self.citations = Citations::of(sources);
         Ok(call)
     }
 
     /// The call as the attempts send it, which is what the usage will be of.
-    fn goes_on_with(&mut self, call: Call) {
+    pub(super) fn goes_on_with(&mut self, call: Call) {
         self.call = call;
         self.planned.prompt = Prompt::of(&self.call);
     }

@@ -83,14 +83,33 @@ pub fn charge(
     at_ms: i64,
     terms: &Terms,
 ) -> Charge {
+    charge_with_steps(pricing, &[], usage, finish, at_ms, terms)
+}
+
+/// The same for a run of several steps, of which `usage` is the last one's: each is a request of its own to the provider,
+/// at the tier of its own prompt, and all are rounded together.
+pub fn charge_with_steps(
+    pricing: &Pricing,
+    before: &[Tokens],
+    usage: Option<&Usage>,
+    finish: Option<FinishReason>,
+    at_ms: i64,
+    terms: &Terms,
+) -> Charge {
     let tokens = usage.map(|usage| usage.tokens).unwrap_or_default();
     let prices = pricing.for_prompt(tokens.prompt);
     let multiplier = multiplier(pricing.schedule.as_ref(), at_ms);
-    let prompt = prompt_cost(prices, &tokens);
-    let total = prompt
-        .saturating_add(completion_cost(prices, &tokens))
-        .saturating_add(extras_cost(prices, &tokens));
-    let listed = if usage.is_some() { total } else { 0 };
+    let (mut prompt, mut listed) = (0_i128, 0_i128);
+    for step in before.iter().chain(usage.map(|usage| &usage.tokens)) {
+        let prices = pricing.for_prompt(step.prompt);
+        let part = prompt_cost(prices, step);
+        prompt = prompt.saturating_add(part);
+        listed = listed
+            .saturating_add(part)
+            .saturating_add(completion_cost(prices, step))
+            .saturating_add(extras_cost(prices, step));
+    }
+    let tokens = before.iter().fold(tokens, |sum, step| sum.plus(step));
     let unpaid = Charge {
         prices: Some(shown(prices, multiplier)),
         price_source: Some(pricing.source.clone()),

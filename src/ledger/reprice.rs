@@ -4,6 +4,7 @@ use crate::catalog::snapshot::{Endpoint, Snapshot};
 use crate::domain::event::FinishReason;
 use crate::domain::generation::{Generation, Served};
 use crate::domain::money::Nanos;
+use crate::domain::usage::Usage;
 
 use super::price;
 
@@ -32,9 +33,20 @@ pub fn reprice(run: &Generation, catalog: &Snapshot) -> Repriced {
     // Any reason will do that is no error: the run was finished, or left.
     let finish = run.finish_reason.as_ref().map(|_| FinishReason::Stop);
     let terms = &run.charge.terms;
-    let charge = price::charge(
+    let (before, last) = match run.steps.split_last() {
+        Some((last, before)) => (
+            before,
+            Usage {
+                tokens: *last,
+                ..*usage
+            },
+        ),
+        None => (&[][..], *usage),
+    };
+    let charge = price::charge_with_steps(
         &endpoint.pricing,
-        Some(usage),
+        before,
+        Some(&last),
         finish,
         run.created_at,
         terms,

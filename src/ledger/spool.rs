@@ -272,6 +272,7 @@ mod tests {
             attempts: Vec::new(),
             route: None,
             search: None,
+            steps: Vec::new(),
             referer: None,
             title: None,
             user_agent: None,

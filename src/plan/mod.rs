@@ -6,7 +6,7 @@ use std::sync::Arc;
 use crate::catalog::snapshot::{Model, ModelKind, Snapshot};
 use crate::domain::call::{Call, Form};
 use crate::domain::json::Raw;
-use crate::domain::search::Wish as SearchWish;
+use crate::domain::search::{SearchTool, Wish as SearchWish};
 
 pub mod conversation;
 pub mod estimate;
@@ -16,6 +16,7 @@ mod router;
 pub mod slug;
 #[cfg(test)]
 pub(crate) mod tests;
+mod tool;
 mod web;
 
 use conversation::Conversation;
@@ -60,6 +61,8 @@ pub struct Plan {
     pub choices: u64,
     /// What the call wants of a web search; `None` when it wants none.
     pub search: Option<SearchWish>,
+    /// The tool with which the model is to search by itself.
+    pub search_tool: Option<SearchTool>,
 }
 
 /// One model to try.
@@ -207,6 +210,7 @@ pub fn plan(
         entries.iter_mut().for_each(|entry| entry.admits = None);
     }
     let search = web::wish(call, online)?;
+    let search_tool = tool::search_tool(call)?;
     Ok(Plan {
         strategy: routed.unwrap_or_else(|| strategy(requested, &entries)),
         conversation: may_stick(&entries, &preferences)
@@ -223,6 +227,7 @@ pub fn plan(
         max_tokens: call.max_tokens,
         choices: call.choices,
         search,
+        search_tool,
     })
 }
 

@@ -412,6 +412,7 @@ fn a_search_is_wanted_by_slug_or_by_plugin() {
             country: Some("NO".to_owned()),
             ..Location::default()
         }),
+        excerpt: SearchWish::EXCERPT,
     };
     assert_eq!(plugin(full), Some(expect));
     let engine =

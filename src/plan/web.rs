@@ -1,6 +1,7 @@
 //! Whether a call wants the web searched, and how: the `web` plugin (contract 8.2) and `:online`, which is short for it.
 
 use serde::Deserialize;
+use serde::de::DeserializeOwned;
 
 use super::PlanError;
 use crate::domain::call::Call;
@@ -16,19 +17,19 @@ const LONGEST_HEADING: usize = 8_000;
 /// More searches than this are not allowed to a model in one answer.
 const MOST_USES: u64 = 30;
 
-/// The plugin as it is written.
+/// The plugin's options as they are written; the server tool has most of them too.
 #[derive(Default, Deserialize)]
 #[serde(default)]
-struct Plugin {
-    enabled: Option<bool>,
-    engine: Option<String>,
-    mode: Option<Mode>,
-    max_results: Option<u64>,
-    search_prompt: Option<String>,
-    include_domains: Option<Vec<String>>,
-    exclude_domains: Option<Vec<String>>,
-    max_uses: Option<u64>,
-    user_location: Option<Location>,
+pub(super) struct Options {
+    pub(super) enabled: Option<bool>,
+    pub(super) engine: Option<String>,
+    pub(super) mode: Option<Mode>,
+    pub(super) max_results: Option<u64>,
+    pub(super) search_prompt: Option<String>,
+    pub(super) include_domains: Option<Vec<String>>,
+    pub(super) exclude_domains: Option<Vec<String>>,
+    pub(super) max_uses: Option<u64>,
+    pub(super) user_location: Option<Location>,
 }
 
 /// What a call wants of a search; `None` for none. `online` says that a slug asks for one.
@@ -43,26 +44,32 @@ pub(super) fn wish(call: &Call, online: bool) -> Result<Option<Wish>, PlanError>
 }
 
 /// The call's `web` plugin and where it stands.
-fn plugin(call: &Call) -> Result<Option<(String, Plugin)>, PlanError> {
+fn plugin(call: &Call) -> Result<Option<(String, Options)>, PlanError> {
     let elements = call.plugins.as_ref().and_then(Raw::elements);
     for (position, raw) in elements.iter().flatten().enumerate() {
         let place = format!("plugins[{position}]");
         let id = raw.object().and_then(|plugin| plugin.given("id").cloned());
         if id.is_some_and(|id| id.parse::<String>().is_ok_and(|id| id == ID)) {
-            let json = &mut serde_json::Deserializer::from_slice(raw.as_bytes());
-            let plugin = serde_path_to_error::deserialize(json).map_err(|error| {
-                // The position in the plugin says nothing of the position in the body.
-                let reason = error.inner().to_string();
-                let reason = reason.split(" at line ").next().unwrap_or_default();
-                PlanError::wrong(format!("{place}.{}", error.path()), reason)
-            })?;
+            let plugin = parse(&place, raw.as_bytes())?;
             return Ok(Some((place, plugin)));
         }
     }
     Ok(None)
 }
 
-fn read(place: &str, plugin: Plugin) -> Result<Wish, PlanError> {
+/// Reads what stands at a place.
+pub(super) fn parse<T: DeserializeOwned>(place: &str, json: &[u8]) -> Result<T, PlanError> {
+    let json = &mut serde_json::Deserializer::from_slice(json);
+    serde_path_to_error::deserialize(json).map_err(|error| {
+        // The position in the value says nothing of the position in the body.
+        let reason = error.inner().to_string();
+        let reason = reason.split(" at line ").next().unwrap_or_default();
+        PlanError::wrong(format!("{place}.{}", error.path()), reason)
+    })
+}
+
+/// What the options ask for.
+pub(super) fn read(place: &str, plugin: Options) -> Result<Wish, PlanError> {
     let wrong = |field: &str, reason: String| PlanError::wrong(format!("{place}.{field}"), reason);
     let searcher = match plugin.engine.as_deref() {
         None | Some("auto") => Searcher::Any,
@@ -135,5 +142,6 @@ fn read(place: &str, plugin: Plugin) -> Result<Wish, PlanError> {
         mode: plugin.mode,
         max_uses: plugin.max_uses,
         location: plugin.user_location,
+        excerpt: Wish::EXCERPT,
     })
 }

@@ -35,6 +35,19 @@ impl Citations {
         })
     }
 
+    /// Listens for citations of pages that are yet to be found.
+    pub fn awaiting() -> Self {
+        Citations {
+            sources: Vec::new(),
+            said: Vec::new(),
+        }
+    }
+
+    /// The pages that may be cited.
+    pub fn found(&mut self, sources: Vec<Source>) {
+        self.sources.extend(sources);
+    }
+
     /// Takes note of one step of a stream.
     pub fn event(&mut self, event: &Event) {
         if let Event::Choice(choice) = event {
@@ -56,6 +69,9 @@ impl Citations {
 
     /// The annotations of a stream, as pieces of its choices: its last ones before the finish reasons.
     pub fn finish(self) -> Vec<Choice> {
+        if self.sources.is_empty() {
+            return Vec::new();
+        }
         let annotated = |said: &Said| {
             let mut choice = Choice {
                 index: said.choice,

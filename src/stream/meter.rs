@@ -3,6 +3,7 @@
 use tokio::task::spawn_blocking;
 
 use super::count::{Counted, Generated};
+use super::sanity::fitting;
 use crate::domain::event::{About, Choice, Event, Finish, FinishReason, Message, Reply};
 use crate::domain::usage::{Tokens, Usage, UsageSource};
 use crate::plan::estimate::tokens_of_text;
@@ -15,6 +16,8 @@ pub struct Meter {
     generated: Generated,
     /// Whether more was generated since the provider last reported.
     outdated: bool,
+    /// What the steps before used.
+    steps: Vec<Tokens>,
     finish: Option<Finish>,
     about: About,
 }
@@ -27,6 +30,7 @@ impl Meter {
             reported: None,
             generated: Generated::default(),
             outdated: false,
+            steps: Vec::new(),
             finish: None,
             about: About::default(),
         }
@@ -45,12 +49,18 @@ impl Meter {
             Event::Choice(choice) => self.choice(choice),
             Event::Usage(tokens) => self.report(tokens),
             Event::About(about) => self.about(about),
+            Event::Step => self.step(),
         }
     }
 
     /// The finish reason of the first choice that had one; an error outweighs any other.
     pub fn finish(&self) -> Option<&Finish> {
         self.finish.as_ref()
+    }
+
+    /// What the steps before the last one used, in order.
+    pub fn steps(&self) -> &[Tokens] {
+        &self.steps
     }
 
     /// Facts about the answer as a whole.
@@ -101,6 +111,18 @@ impl Meter {
                 reasoning: 0,
             }
         })
+    }
+
+    /// Closes a step. What its provider did not report is told from lengths: a step is short.
+    fn step(&mut self) {
+        let generated = std::mem::take(&mut self.generated);
+        let reported = self.reported.take().unwrap_or_else(|| Tokens {
+            prompt: self.prompt_estimate,
+            completion: tokens_of_text(generated.bytes()),
+            ..Tokens::default()
+        });
+        self.steps.push(fitting(&reported));
+        self.outdated = false;
     }
 
     fn report(&mut self, tokens: &Tokens) {

@@ -11,3 +11,4 @@ pub mod relay;
 pub mod sanity;
 pub mod source;
 pub mod tools;
+pub mod turn;

@@ -5,7 +5,7 @@ use tokio::time::Instant;
 use super::client::{Client, Delivery};
 use super::heard::Heard;
 use super::meter::Meter;
-use super::source::{EventStream, StreamError};
+use super::source::{Events, StreamError};
 use crate::domain::event::{Choice, Event};
 
 /// How a relay ended.
@@ -31,7 +31,7 @@ pub struct Relayed {
 
 /// Relays until the answer ends, breaks, or nobody listens. A slow reader slows the upstream.
 pub async fn relay<E>(
-    stream: &mut EventStream,
+    stream: &mut impl Events,
     meter: &mut Meter,
     heard: &mut Heard,
     client: &mut Client<E>,
@@ -65,7 +65,7 @@ pub async fn relay<E>(
 }
 
 /// Counts the rest of an answer that nobody listens to any more, to its end or as far as it comes.
-pub async fn drain(stream: &mut EventStream, meter: &mut Meter) {
+pub async fn drain(stream: &mut impl Events, meter: &mut Meter) {
     while let Ok(Some(event)) = stream.next().await {
         meter.event(&event);
     }

@@ -11,6 +11,25 @@ use crate::domain::event::{Event, Reply};
 use crate::transport::{Body, TransportError};
 use crate::wire::{DecodeError, Frame, Framing, StreamDecoder};
 
+/// A streamed answer, of one step or of several.
+pub trait Events {
+    /// The next event; `None` once the answer ended as the protocol says it should.
+    fn next(&mut self) -> impl Future<Output = Result<Option<Event>, StreamError>> + Send;
+
+    /// What has been read and not been asked for.
+    fn arrived(&mut self) -> impl Iterator<Item = Event>;
+}
+
+impl Events for EventStream {
+    async fn next(&mut self) -> Result<Option<Event>, StreamError> {
+        EventStream::next(self).await
+    }
+
+    fn arrived(&mut self) -> impl Iterator<Item = Event> {
+        EventStream::arrived(self)
+    }
+}
+
 /// A streamed answer on its way in. Dropping it cancels the upstream.
 pub struct EventStream {
     body: Body,

@@ -10,3 +10,4 @@ mod messages;
 mod money;
 mod online;
 mod responses;
+mod search_tool;

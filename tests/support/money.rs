@@ -85,6 +85,7 @@ pub(crate) fn run(who: &Principal, net: i64) -> Generation {
         attempts: Vec::new(),
         route: None,
         search: None,
+        steps: Vec::new(),
         referer: None,
         title: None,
         user_agent: None,

@@ -44,6 +44,7 @@ pub(in crate::edge) fn metadata(report: &Report) -> Value {
 fn searched(search: &Searched) -> Value {
     let Searched {
         engine,
+        by_the_model,
         searches,
         results,
         price,
@@ -51,13 +52,21 @@ fn searched(search: &Searched) -> Value {
     } = search;
     let summary = match failure {
         None => format!("{engine} found {results} results"),
+        Some(reason) if *results > 0 => {
+            format!("{engine} found {results} results; a search failed ({reason})")
+        }
         Some(reason) => format!("{engine} found nothing ({reason}); answered without results"),
     };
     let mut data = json!({ "engine": engine, "searches": searches, "results": results });
     if let Some(reason) = failure {
         data["failure"] = reason.as_str().into();
     }
-    json!({ "type": "plugin", "name": "web", "summary": summary, "cost_usd": price, "data": data })
+    let (kind, name) = if *by_the_model {
+        ("server_tools", "openrouter:web_search")
+    } else {
+        ("plugin", "web")
+    };
+    json!({ "type": kind, "name": name, "summary": summary, "cost_usd": price, "data": data })
 }
 
 /// The provider's status; where none arrived, the one that says the same, since the contract wants a number.

@@ -12,8 +12,6 @@ use super::{brave, exa, firecrawl, searxng, tavily};
 use crate::domain::search::{Engine, Place, Source, Wish};
 use crate::wire::Encoded;
 
-/// Of each result so many bytes are quoted.
-pub(super) const EXCERPT_BYTES: usize = 2_000;
 pub(super) const TITLE_BYTES: usize = 200;
 /// Longer addresses are not quoted, and their pages not either.
 pub(super) const URL_BYTES: usize = 500;
@@ -154,7 +152,7 @@ pub(super) fn fitting(sources: Vec<Source>, wish: &Wish) -> Vec<Source> {
                     .published
                     .map(|date| day(&date))
                     .filter(|date| !date.is_empty()),
-                excerpt: clean(&source.excerpt, EXCERPT_BYTES),
+                excerpt: clean(&source.excerpt, wish.excerpt),
                 url: source.url,
             });
         }

@@ -4,7 +4,7 @@ use http::HeaderName;
 use serde::Deserialize;
 use serde_json::json;
 
-use super::engine::{Adapter, EXCERPT_BYTES, Request, lenient, read, word};
+use super::engine::{Adapter, Request, lenient, read, word};
 use super::failure::SearchError;
 use crate::domain::search::{Location, Mode, Place, Source, Wish};
 
@@ -44,7 +44,7 @@ impl Adapter for Exa {
             "query": query,
             "type": kind(wish.mode),
             "numResults": wish.max_results,
-            "contents": { "highlights": { "maxCharacters": EXCERPT_BYTES } },
+            "contents": { "highlights": { "maxCharacters": wish.excerpt } },
         });
         // Wildcards and paths are its own words too.
         for (field, places) in [

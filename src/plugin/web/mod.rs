@@ -11,7 +11,7 @@ use tokio::time::timeout;
 
 use crate::catalog::snapshot::Auth;
 use crate::domain::money::Nanos;
-use crate::domain::search::{Engine, Mode, Searched, Searcher, Source, Wish};
+use crate::domain::search::{Engine, Mode, SearchTool, Searched, Searcher, Source, Wish};
 use crate::domain::secret::Secret;
 use crate::rank::Candidate;
 use crate::transport::{Service, Transport, TransportError};
@@ -26,6 +26,7 @@ pub mod query;
 pub mod quote;
 mod searxng;
 mod tavily;
+pub mod tool;
 
 pub use failure::{NoSearch, SearchError};
 
@@ -112,6 +113,8 @@ pub enum Errand {
     Provider(Wish),
     /// The gateway asks an engine, once.
     Engine(EngineSettings, Wish),
+    /// The gateway asks an engine whenever the model wants it.
+    Tool(EngineSettings, SearchTool),
 }
 
 impl Errand {
@@ -120,6 +123,11 @@ impl Errand {
         match self {
             Errand::Provider(_) => Nanos::ZERO,
             Errand::Engine(engine, wish) => engine.price.of(wish.mode, wish.max_results),
+            Errand::Tool(engine, tool) => {
+                let price = engine.price.of(tool.wish.mode, tool.wish.max_results);
+                let uses = i64::try_from(tool.max_uses).unwrap_or(i64::MAX);
+                Nanos(price.0.saturating_mul(uses))
+            }
         }
     }
 
@@ -127,7 +135,7 @@ impl Errand {
     pub fn provider_searches(&self) -> u64 {
         match self {
             Errand::Provider(wish) => wish.max_uses.unwrap_or(native::SEARCHES),
-            Errand::Engine(..) => 0,
+            Errand::Engine(..) | Errand::Tool(..) => 0,
         }
     }
 
@@ -137,6 +145,23 @@ impl Errand {
             // What a provider finds it counts itself, and nobody knows beforehand.
             Errand::Provider(_) => 0,
             Errand::Engine(_, wish) => quote::longest(wish),
+            Errand::Tool(_, tool) => quote::longest(&tool.wish),
+        }
+    }
+
+    /// The engine to ask whenever the model wants it, and its terms.
+    pub fn tool(&self) -> Option<(EngineSettings, SearchTool)> {
+        match self {
+            Errand::Tool(engine, tool) => Some((engine.clone(), tool.clone())),
+            Errand::Provider(_) | Errand::Engine(..) => None,
+        }
+    }
+
+    /// How often the model may go on after a search.
+    pub fn further_steps(&self) -> u64 {
+        match self {
+            Errand::Tool(_, tool) => tool.max_uses,
+            Errand::Provider(_) | Errand::Engine(..) => 0,
         }
     }
 }
@@ -159,13 +184,40 @@ impl WebSearch {
         }
     }
 
-    /// Who searches for a call that wants it. Candidates that cannot do their part are taken out.
+    /// Who searches for a call that wants it, before it or as its model likes. Candidates that cannot do their part are
+    /// taken out.
     pub fn errand(
         &self,
         wish: Option<&Wish>,
+        tool: Option<&SearchTool>,
         candidates: &mut Vec<Candidate>,
     ) -> Result<Option<Errand>, NoSearch> {
-        let Some(wish) = wish else { return Ok(None) };
+        match (wish, tool) {
+            // Who asks for both is searched for once, and surely.
+            (Some(wish), _) => self.assigned(wish, candidates).map(Some),
+            (None, Some(tool)) => {
+                // Whose provider searches has a tool of its own in its place; where none does, an engine takes over.
+                let native = candidates
+                    .iter()
+                    .any(|candidate| candidate.endpoint.searches());
+                let wish = Wish {
+                    searcher: match tool.wish.searcher {
+                        Searcher::Native if !native => Searcher::Any,
+                        searcher => searcher,
+                    },
+                    ..tool.wish.clone()
+                };
+                let errand = self.assigned(&wish, candidates)?;
+                Ok(Some(match errand {
+                    Errand::Engine(engine, _) => Errand::Tool(engine, tool.clone()),
+                    other => other,
+                }))
+            }
+            (None, None) => Ok(None),
+        }
+    }
+
+    fn assigned(&self, wish: &Wish, candidates: &mut Vec<Candidate>) -> Result<Errand, NoSearch> {
         let searches = |candidate: &Candidate| candidate.endpoint.searches();
         let engine = match wish.searcher {
             Searcher::Engine(engine) => Some(self.configured(engine)?),
@@ -175,11 +227,11 @@ impl WebSearch {
             Searcher::Any => self.usual(),
         };
         if let Some(engine) = engine {
-            return Ok(Some(Errand::Engine(engine.clone(), wish.clone())));
+            return Ok(Errand::Engine(engine.clone(), wish.clone()));
         }
         candidates.retain(searches);
         match (candidates.is_empty(), wish.searcher) {
-            (false, _) => Ok(Some(Errand::Provider(wish.clone()))),
+            (false, _) => Ok(Errand::Provider(wish.clone())),
             (true, Searcher::Native) => Err(NoSearch::NotNative),
             (true, _) => Err(NoSearch::NotConfigured),
         }
@@ -257,6 +309,7 @@ impl Found {
     pub fn well(engine: &EngineSettings, wish: &Wish, sources: Vec<Source>) -> Self {
         let searched = Searched {
             engine: engine.engine.as_str().to_owned(),
+            by_the_model: false,
             searches: 1,
             results: sources.len() as u64,
             price: engine.price.of(wish.mode, sources.len()),

@@ -62,8 +62,30 @@ enum ToolChoice {
     None,
 }
 
+/// A tool: a function, or the search of the web in Anthropic's words or in the contract's (8.3).
 #[derive(Deserialize)]
-struct Tool {
+#[serde(untagged)]
+enum Tool {
+    Search(SearchTool),
+    Function(Function),
+}
+
+#[derive(Deserialize)]
+#[serde(tag = "type")]
+enum SearchTool {
+    #[serde(rename = "openrouter:web_search")]
+    Server { parameters: Option<Value> },
+    #[serde(rename = "web_search_20250305", alias = "web_search_20260209")]
+    Anthropic {
+        max_uses: Option<u64>,
+        allowed_domains: Option<Value>,
+        blocked_domains: Option<Value>,
+        user_location: Option<Value>,
+    },
+}
+
+#[derive(Deserialize)]
+struct Function {
     #[serde(rename = "type")]
     kind: Option<String>,
     name: String,
@@ -164,7 +186,7 @@ fn fallbacks(body: &JsonObject) -> Result<Option<Value>, ApiError> {
 
 fn tools(body: &JsonObject, chat: &mut Map<String, Value>) -> Result<(), ApiError> {
     if let Some(tools) = field::<Vec<Tool>>(body, "tools")? {
-        let tools: Result<Vec<Value>, ApiError> = tools.into_iter().map(function).collect();
+        let tools: Result<Vec<Value>, ApiError> = tools.into_iter().map(tool).collect();
         chat.insert("tools".to_owned(), tools?.into());
     }
     let Some(choice) = field::<ToolChoice>(body, "tool_choice")? else {
@@ -193,7 +215,27 @@ fn tools(body: &JsonObject, chat: &mut Map<String, Value>) -> Result<(), ApiErro
     Ok(())
 }
 
-fn function(tool: Tool) -> Result<Value, ApiError> {
+fn tool(tool: Tool) -> Result<Value, ApiError> {
+    let parameters = match tool {
+        Tool::Function(tool) => return function(tool),
+        Tool::Search(SearchTool::Server { parameters }) => parameters,
+        Tool::Search(SearchTool::Anthropic {
+            max_uses,
+            allowed_domains,
+            blocked_domains,
+            user_location,
+        }) => Some(json!({
+            "max_uses": max_uses,
+            "allowed_domains": allowed_domains,
+            "excluded_domains": blocked_domains,
+            "user_location": user_location,
+        })),
+    };
+    let parameters = parameters.unwrap_or_else(|| json!({}));
+    Ok(json!({ "type": "openrouter:web_search", "parameters": parameters }))
+}
+
+fn function(tool: Function) -> Result<Value, ApiError> {
     if let Some(kind) = tool.kind.filter(|kind| kind != "custom") {
         return Err(ApiError::invalid(format!(
             "tools: {kind} is run by Anthropic alone and not offered here; tools of type custom are"

@@ -7,11 +7,12 @@ use serde_json::{Map, Value, json};
 use super::answer::Echo;
 use super::history::{History, Item, Turn};
 use crate::domain::json::JsonObject;
+use crate::domain::search::SearchTool;
 use crate::edge::error::ApiError;
 use crate::edge::skins::fields::{field, parse};
 
 /// Fields that mean the same in both forms.
-const SHARED: [&str; 25] = [
+const SHARED: [&str; 26] = [
     "model",
     "models",
     "stream",
@@ -37,6 +38,7 @@ const SHARED: [&str; 25] = [
     "cache_control",
     "prompt_cache_key",
     "prompt_cache_options",
+    "max_tool_calls",
 ];
 
 #[derive(Deserialize)]
@@ -184,7 +186,7 @@ fn in_chat(mut tool: Map<String, Value>) -> Result<Value, ApiError> {
             tool.retain(|_, value| !value.is_null());
             Ok(json!({ "type": "function", "function": tool }))
         }
-        Some(own) if own.starts_with("openrouter:") => Ok(tool.into()),
+        Some(own) if own.starts_with("openrouter:") || SearchTool::is_kind(own) => Ok(tool.into()),
         other => Err(ApiError::invalid(format!(
             "tools: {} is run by OpenAI alone and not offered here; tools of type function are",
             other.unwrap_or("a tool without a type")
