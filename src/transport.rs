@@ -6,6 +6,7 @@
 
 mod fetch;
 mod guard;
+mod token;
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -28,8 +29,11 @@ pub use fetch::{FetchError, Fetched, Fetcher};
 use crate::catalog::snapshot::{Auth, Endpoint};
 use crate::clock;
 use crate::domain::ids::ProviderSlug;
+use crate::domain::secret::Secret;
 use crate::echo;
-use crate::wire::{Encoded, sign};
+use crate::wire::{Encoded, Fault, sign};
+
+use token::Tokens;
 
 /// The base URL of the model that lives in this process (see [`crate::echo`]).
 pub const ECHO_BASE_URL: &str = "internal:echo";
@@ -48,6 +52,7 @@ pub struct Transport {
     tls: Arc<rustls::ClientConfig>,
     clients: Arc<RwLock<HashMap<ProviderSlug, Pooled>>>,
     fetcher: Fetcher,
+    tokens: Tokens,
 }
 
 #[derive(Clone)]
@@ -115,6 +120,9 @@ pub enum TransportError {
     /// The answer is longer than the gateway will hold.
     #[error("the answer is larger than is read")]
     TooLarge,
+    /// The provider gives no token for its key.
+    #[error("no token: {}", .0.message)]
+    NoToken(Fault),
 }
 
 impl Transport {
@@ -135,6 +143,7 @@ impl Transport {
             fetcher: Fetcher::new(tls.clone(), networks),
             tls: Arc::new(tls),
             clients: Arc::default(),
+            tokens: Tokens::default(),
         })
     }
 
@@ -190,18 +199,13 @@ impl Transport {
         method: Method,
         encoded: Encoded,
     ) -> Result<Response, TransportError> {
-        let request = request(recipient, method, encoded)?;
-        let answer = self
-            .client(recipient)
-            .request(request)
-            .await
-            .map_err(|error| {
-                if error.is_connect() {
-                    TransportError::Connect(root_cause(&error))
-                } else {
-                    TransportError::Lost(root_cause(&error))
-                }
-            })?;
+        let client = self.client(recipient);
+        let token = match recipient.auth {
+            Auth::Google(account) => Some(self.tokens.of(account, &client).await?),
+            _ => None,
+        };
+        let request = request(recipient, token.as_ref(), method, encoded)?;
+        let answer = client.request(request).await.map_err(failed)?;
         let (head, body) = answer.into_parts();
         Ok(Response {
             status: head.status,
@@ -318,6 +322,7 @@ fn connector(timeout: Duration) -> HttpConnector {
 /// The request as the recipient gets it: the wire's headers, the operator's, the key. Nothing of the caller's.
 fn request(
     recipient: &Recipient<'_>,
+    token: Option<&Secret>,
     method: Method,
     encoded: Encoded,
 ) -> Result<Request<Full<Bytes>>, TransportError> {
@@ -340,10 +345,13 @@ fn request(
     }
     match recipient.auth {
         Auth::None | Auth::Query(..) => {}
-        Auth::Bearer(key) => drop(headers.insert(
-            AUTHORIZATION,
-            secret_header(&format!("Bearer {}", key.expose()))?,
-        )),
+        Auth::Bearer(key) => drop(headers.insert(AUTHORIZATION, bearer(key)?)),
+        Auth::Google(_) => headers.extend(
+            token
+                .map(bearer)
+                .transpose()?
+                .map(|value| (AUTHORIZATION, value)),
+        ),
         Auth::Header(name, key) => drop(headers.insert(name.clone(), secret_header(key.expose())?)),
         Auth::Aws(key) => headers.extend(
             sign::signature(key, &uri, &encoded.body, clock::now_ms())
@@ -374,12 +382,25 @@ fn address(recipient: &Recipient<'_>, path: &str) -> Result<Uri, TransportError>
         .map_err(|_| TransportError::Address(base_url.to_owned()))
 }
 
+fn bearer(key: &Secret) -> Result<HeaderValue, TransportError> {
+    secret_header(&format!("Bearer {}", key.expose()))
+}
+
 fn secret_header(text: &str) -> Result<HeaderValue, TransportError> {
     let mut value = HeaderValue::from_str(text).map_err(|_| {
         TransportError::Address("the key has characters that no header can carry".into())
     })?;
     value.set_sensitive(true);
     Ok(value)
+}
+
+fn failed(error: hyper_util::client::legacy::Error) -> TransportError {
+    let cause = root_cause(&error);
+    if error.is_connect() {
+        TransportError::Connect(cause)
+    } else {
+        TransportError::Lost(cause)
+    }
 }
 
 /// The innermost cause: what an operator wants to read.

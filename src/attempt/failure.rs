@@ -112,7 +112,9 @@ impl Fault {
                 "context_length_exceeded" | "exceed_context_size_error"
             ) || said("context length")
                 || said("context size")
-                || said("prompt is too long"))
+                || said("prompt is too long")
+                // Gemini's words.
+                || said("input token count"))
     }
 
     /// Whether the provider refused the content rather than the request's form.
@@ -131,6 +133,7 @@ impl From<TransportError> for Failure {
             }
             TransportError::Lost(reason) => Failure::Lost(reason),
             TransportError::TooLarge => Failure::Unusable(error.to_string()),
+            TransportError::NoToken(fault) => Failure::Fault(fault),
         }
     }
 }
@@ -202,6 +205,26 @@ mod tests {
             Next::LongerContext,
             Went::Neither,
         );
+    }
+
+    #[test]
+    fn a_prompt_that_is_too_long_is_known_by_its_words_too() {
+        for message in [
+            "This model's maximum context length is 8192 tokens.",
+            "prompt is too long: 210000 tokens > 200000 maximum",
+            "The input token count (1200000) exceeds the maximum number of tokens allowed (1048576).",
+        ] {
+            let fault = Fault {
+                status: 400,
+                message: message.to_owned(),
+                ..Fault::default()
+            };
+            assert_eq!(
+                Failure::Fault(fault).next(),
+                Next::LongerContext,
+                "{message}"
+            );
+        }
     }
 
     #[test]

@@ -3,6 +3,8 @@
 use std::fmt;
 use std::sync::Arc;
 
+use super::google;
+
 /// Where variables come from: the process, or a test's own table.
 #[derive(Clone)]
 pub struct Environment(Arc<Find>);
@@ -44,9 +46,17 @@ pub(super) fn expand(
     let mut rest = template;
     while let Some((before, name, after)) = next_name(rest) {
         expanded.push_str(before);
-        match environment.get(name) {
+        match environment
+            .get(name)
+            .or_else(|| google::setting(name, environment))
+        {
             Some(value) => expanded.push_str(fitting(&expanded, value.trim_end_matches('/'))),
-            None => missing.push(name.to_owned()),
+            None => {
+                let asked = google::asked_for(name);
+                if !missing.iter().any(|known| known == asked) {
+                    missing.push(asked.to_owned());
+                }
+            }
         }
         rest = after;
     }

@@ -6,6 +6,7 @@ use http::{HeaderName, HeaderValue};
 
 use super::amazon;
 use super::environment::Environment;
+use super::google;
 use super::problem::Problem;
 use super::rows::KeyRow;
 use super::snapshot::Auth;
@@ -18,6 +19,7 @@ pub(super) enum Place<'a> {
     Header(&'a str),
     Query(&'a str),
     Amazon,
+    Google,
 }
 
 impl<'a> Place<'a> {
@@ -30,6 +32,7 @@ impl<'a> Place<'a> {
                 KeyPlace::Bearer => Place::Bearer,
                 KeyPlace::Header(name) => Place::Header(name),
                 KeyPlace::Amazon => Place::Amazon,
+                KeyPlace::Google => Place::Google,
             },
         }
     }
@@ -79,11 +82,25 @@ pub(super) fn auth(
         );
         return Auth::None;
     };
+    if let Place::Google = place {
+        match google::auth(&secret) {
+            Ok(Some(auth)) => return auth,
+            Ok(None) => {
+                let name = key.env.0.first().map_or("its file", String::as_str);
+                missing.push(format!("the key of a service account in {name}"));
+                return Auth::None;
+            }
+            Err(reason) => {
+                problem(reason);
+                return Auth::None;
+            }
+        }
+    }
     if HeaderValue::from_str(secret.expose()).is_err() {
         problem("has characters that no header can carry".to_owned());
     }
     match place {
-        Place::Bearer | Place::Amazon => Auth::Bearer(secret),
+        Place::Bearer | Place::Amazon | Place::Google => Auth::Bearer(secret),
         Place::Query(name) => Auth::Query((*name).to_owned(), secret),
         Place::Header(name) => match HeaderName::try_from(*name) {
             Ok(name) => Auth::Header(name, secret),

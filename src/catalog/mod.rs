@@ -13,6 +13,7 @@ mod environment;
 mod fields;
 #[cfg(test)]
 pub(crate) mod fixture;
+mod google;
 mod key;
 pub mod list;
 mod parameters;

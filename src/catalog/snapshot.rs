@@ -11,6 +11,7 @@ use crate::domain::ids::{EndpointTag, ModelId, ProviderSlug};
 use crate::domain::money::Picos;
 use crate::domain::secret::Secret;
 use crate::wire::WireName;
+use crate::wire::assertion::ServiceAccount;
 use crate::wire::quirks::Quirks;
 use crate::wire::sign::AwsKey;
 
@@ -253,6 +254,8 @@ pub enum Auth {
     Query(String, Secret),
     /// A signature of each request.
     Aws(AwsKey),
+    /// `Authorization: Bearer …` with a token that the key is traded for, again and again.
+    Google(Arc<ServiceAccount>),
 }
 
 /// How long to wait for a provider.

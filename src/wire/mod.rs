@@ -13,6 +13,7 @@ use crate::domain::call::Call;
 use crate::domain::event::{Event, Reply};
 
 pub mod anthropic;
+pub mod assertion;
 pub mod bedrock;
 mod call_id;
 pub mod chat;

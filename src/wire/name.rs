@@ -40,6 +40,8 @@ pub enum KeyPlace {
     Header(&'static str),
     /// A signature, or `Authorization: Bearer …` where the key is a token.
     Amazon,
+    /// `Authorization: Bearer …` with a token, or with one that the key of a service account is traded for.
+    Google,
 }
 
 /// Name, protocol, and where the key goes unless the catalogue says otherwise.
@@ -57,13 +59,13 @@ const TABLE: [(&str, WireName, KeyPlace); 12] = [
         WireName::Gemini,
         KeyPlace::Header("x-goog-api-key"),
     ),
-    ("vertex", WireName::Vertex, KeyPlace::Bearer),
+    ("vertex", WireName::Vertex, KeyPlace::Google),
     (
         "vertex-anthropic",
         WireName::VertexAnthropic,
-        KeyPlace::Bearer,
+        KeyPlace::Google,
     ),
-    ("vertex-openai", WireName::VertexOpenai, KeyPlace::Bearer),
+    ("vertex-openai", WireName::VertexOpenai, KeyPlace::Google),
     ("bedrock", WireName::Bedrock, KeyPlace::Amazon),
     ("cohere", WireName::Cohere, KeyPlace::Bearer),
     ("watsonx", WireName::Watsonx, KeyPlace::Bearer),
