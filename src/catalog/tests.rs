@@ -78,6 +78,17 @@ fn with_all_keys_the_openai_wire_alone_serves_most_models() {
 }
 
 #[test]
+fn with_all_keys_nearly_every_model_is_served_and_half_of_them_twice() {
+    let snapshot = load(all_keys(), "").snapshot();
+    let summary = Summary::of(&snapshot);
+    let models = snapshot.models.iter();
+    let with_fallback = models.filter(|model| model.endpoints.len() >= 2).count();
+    assert!(summary.models >= 500, "{summary}");
+    assert!(summary.providers >= 100, "{summary}");
+    assert!(with_fallback >= 270, "{with_fallback}");
+}
+
+#[test]
 fn without_keys_only_the_built_in_model_is_served_and_the_rest_says_what_it_lacks() {
     let snapshot = load(keys(&[]), "").snapshot();
     let served: Vec<&str> = snapshot
@@ -131,16 +142,66 @@ fn a_key_enables_its_provider_and_an_account_setting_is_asked_for_too() {
 
 #[test]
 fn a_wire_that_is_not_spoken_gives_way_to_the_compatible_address() {
-    let snapshot = load(all_keys(), "").snapshot();
-    let google = &snapshot.providers[&crate::domain::ids::ProviderSlug::from("google-ai-studio")];
+    let folder = tempfile::tempdir().unwrap();
+    let row = r#"{"slug": "lab", "name": "Lab", "wire": "replicate", "base_url": "http://127.0.0.1:1/own",
+        "compatible_base_url": "http://127.0.0.1:1/v1", "api_key": {"env": ["LAB_KEY"], "header": "x-lab-key"}}"#;
+    fs::write(folder.path().join("providers.jsonl"), row.replace('\n', "")).unwrap();
+    let catalog = Catalog::load(CatalogSource {
+        overlay: Some(folder.path().to_owned()),
+        ..source(all_keys(), "")
+    })
+    .unwrap();
+    let lab = &catalog.snapshot().providers[&crate::domain::ids::ProviderSlug::from("lab")];
     assert_eq!(
-        (google.wire, google.base_url.as_str()),
-        (
-            WireName::Openai,
-            "https://generativelanguage.googleapis.com/v1beta/openai"
-        )
+        (lab.wire, lab.base_url.as_str()),
+        (WireName::Openai, "http://127.0.0.1:1/v1")
     );
-    assert!(matches!(google.auth, Auth::Bearer(_)));
+    assert!(matches!(lab.auth, Auth::Bearer(_)));
+}
+
+#[test]
+fn a_location_tells_the_host_of_vertex() {
+    let variables = |location: &'static str| {
+        Environment::from_fn(move |name| {
+            let value = match name {
+                "GOOGLE_APPLICATION_CREDENTIALS" => "ya29.token",
+                "GOOGLE_VERTEX_PROJECT" => "mine",
+                "GOOGLE_VERTEX_LOCATION" => location,
+                _ => return None,
+            };
+            Some(value.to_owned())
+        })
+    };
+    let vertex = |environment: Environment| {
+        let snapshot = load(environment, "").snapshot();
+        Arc::clone(&snapshot.providers[&crate::domain::ids::ProviderSlug::from("google-vertex")])
+    };
+    let regional = vertex(variables("europe-west4"));
+    assert_eq!(
+        regional.base_url,
+        "https://europe-west4-aiplatform.googleapis.com/v1/projects/mine/locations/europe-west4"
+    );
+    assert!(matches!(&regional.auth, Auth::Bearer(token) if token.expose() == "ya29.token"));
+    assert_eq!(
+        vertex(variables("global")).base_url,
+        "https://aiplatform.googleapis.com/v1/projects/mine/locations/global"
+    );
+    let bare = vertex(keys(&["GOOGLE_APPLICATION_CREDENTIALS"]));
+    assert_eq!(
+        bare.lacks.as_deref(),
+        Some("GOOGLE_VERTEX_LOCATION and GOOGLE_VERTEX_PROJECT")
+    );
+    let snapshot = load(variables("global"), "").snapshot();
+    let wire = |model: &str| {
+        let endpoints = &snapshot.model(model).unwrap().endpoints;
+        endpoints.iter().map(|endpoint| endpoint.target.wire).next()
+    };
+    assert_eq!(wire("google/gemini-2.5-pro"), Some(WireName::Vertex));
+    assert_eq!(
+        wire("anthropic/claude-haiku-5.5"),
+        Some(WireName::VertexAnthropic)
+    );
+    assert_eq!(wire("z-ai/glm-5.2"), Some(WireName::VertexOpenai));
 }
 
 #[test]

@@ -28,6 +28,10 @@ const WORDS: &[(&str, FinishReason)] = &[
     ("prohibited_content", FinishReason::ContentFilter),
     ("spii", FinishReason::ContentFilter),
     ("image_safety", FinishReason::ContentFilter),
+    ("image_prohibited_content", FinishReason::ContentFilter),
+    ("image_recitation", FinishReason::ContentFilter),
+    ("model_armor", FinishReason::ContentFilter),
+    ("language", FinishReason::ContentFilter),
     ("guardrail_intervened", FinishReason::ContentFilter),
     ("error", FinishReason::Error),
     // DeepSeek and Z.AI end with these when their own machines give up; vLLM with `abort`.
@@ -36,6 +40,13 @@ const WORDS: &[(&str, FinishReason)] = &[
     ("abort", FinishReason::Error),
     ("malformed_function_call", FinishReason::Error),
     ("unexpected_tool_call", FinishReason::Error),
+    ("too_many_tool_calls", FinishReason::Error),
+    ("missing_thought_signature", FinishReason::Error),
+    ("malformed_response", FinishReason::Error),
+    ("no_image", FinishReason::Error),
+    ("image_other", FinishReason::Error),
+    // Gemini's, for a reason that it does not tell.
+    ("other", FinishReason::Error),
 ];
 
 /// The finish that a provider's word stands for. A word that nobody knows is an ordinary end.

@@ -19,6 +19,7 @@ mod call_id;
 pub mod chat;
 mod fault;
 mod finish;
+pub mod gemini;
 mod name;
 pub mod openai;
 mod path;
@@ -55,13 +56,12 @@ pub fn wire(name: WireName) -> Option<&'static dyn Wire> {
         WireName::Responses => Some(&responses::Responses),
         WireName::Bedrock => Some(&bedrock::Bedrock),
         WireName::Azure => Some(&openai::Azure),
-        WireName::Gemini
-        | WireName::Vertex
-        | WireName::VertexAnthropic
-        | WireName::VertexOpenai
-        | WireName::Cohere
-        | WireName::Watsonx
-        | WireName::Replicate => None,
+        WireName::Gemini => Some(&gemini::Gemini),
+        WireName::Vertex => Some(&gemini::Vertex),
+        WireName::VertexAnthropic => Some(&anthropic::AtVertex),
+        // The same as OpenAI's but for its address and its sign-in.
+        WireName::VertexOpenai => Some(&openai::OpenAi),
+        WireName::Cohere | WireName::Watsonx | WireName::Replicate => None,
     }
 }
 

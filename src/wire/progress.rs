@@ -52,11 +52,18 @@ impl Progress {
 
 /// Appends a piece of the only choice, if it says anything.
 pub(super) fn emit(message: Message, events: &mut Vec<Event>) {
-    if !message.is_empty() {
-        let choice = Choice {
+    emit_choice(
+        Choice {
             message,
             ..Choice::default()
-        };
+        },
+        events,
+    );
+}
+
+/// Appends a piece of a choice, if it says anything.
+pub(super) fn emit_choice(choice: Choice, events: &mut Vec<Event>) {
+    if !choice.message.is_empty() || choice.finish.is_some() || choice.logprobs.is_some() {
         events.push(choice.into());
     }
 }

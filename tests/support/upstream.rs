@@ -19,6 +19,7 @@ use tokio::time::timeout;
 pub(crate) struct Seen {
     pub(crate) path: String,
     pub(crate) head: String,
+    /// A text, where it is no JSON.
     pub(crate) body: Value,
 }
 
@@ -304,7 +305,12 @@ async fn read_request(socket: &mut TcpStream) -> Option<Seen> {
                     .then(|| value.trim().parse::<usize>().unwrap())
             });
             if bytes.len() >= end + 4 + length.unwrap_or(0) {
-                let body = serde_json::from_slice(&bytes[end + 4..]).unwrap_or(Value::Null);
+                let body = &bytes[end + 4..];
+                let text = || match body {
+                    [] => Value::Null,
+                    body => String::from_utf8_lossy(body).into(),
+                };
+                let body = serde_json::from_slice(body).unwrap_or_else(|_| text());
                 let path = head.split(' ').nth(1).unwrap_or_default().to_owned();
                 return Some(Seen { path, head, body });
             }

@@ -3,7 +3,7 @@
 use turnpike::domain::call::Form;
 use turnpike::wire::WireName;
 
-use super::expected::{anthropic, bedrock, openai, responses};
+use super::expected::{anthropic, bedrock, gemini, openai, responses};
 use super::meaning::Meaning;
 use super::recordings::Recording;
 
@@ -123,6 +123,36 @@ pub(crate) const APIS: &[Api] = &[
         known: Known {
             plain: 0,
             streams: 4,
+            errors: 0,
+            stream_errors: 0,
+        },
+    },
+    Api {
+        folder: "gemini-generate",
+        wire: WireName::Gemini,
+        form: Form::Chat,
+        is_spoken_by_callers: false,
+        meaning: gemini::meaning,
+        error: gemini::error,
+        last_words_at: gemini::last_words_at,
+        known: Known {
+            plain: 23,
+            streams: 0,
+            errors: 4,
+            stream_errors: 0,
+        },
+    },
+    Api {
+        folder: "gemini-stream",
+        wire: WireName::Gemini,
+        form: Form::Chat,
+        is_spoken_by_callers: false,
+        meaning: gemini::meaning,
+        error: gemini::error,
+        last_words_at: gemini::last_words_at,
+        known: Known {
+            plain: 1,
+            streams: 18,
             errors: 0,
             stream_errors: 0,
         },

@@ -1,4 +1,5 @@
-//! Recorded embeddings through the `openai` wire: each vector as it was recorded, in the encoding that was asked for.
+//! Recorded embeddings through the `openai` wire and Google's: each vector as it was recorded, in the encoding that was
+//! asked for.
 
 use std::sync::Arc;
 
@@ -11,6 +12,8 @@ use turnpike::wire::{WireName, wire};
 
 use super::expected::openai;
 use super::recordings::{Recording, are_the_fixtures, recordings};
+use super::requests::data_url;
+use super::requests::gemini::camel;
 
 const APIS: [&str; 3] = [
     "openai-embeddings",
@@ -133,4 +136,167 @@ fn a_request_is_what_was_recorded_but_for_what_is_said_by_default() {
             recording.name
         );
     }
+}
+
+/// A recording of Google's, with its request told as callers tell it.
+struct Googles {
+    recording: Recording,
+    call: Call,
+    target: Target,
+}
+
+fn googles() -> Vec<Googles> {
+    let told = |recording: Recording| {
+        let body = camel(&recording.request.body);
+        let requests = body["requests"].as_array().cloned();
+        let requests = requests.unwrap_or_else(|| vec![body]);
+        let inputs: Vec<Value> = requests.iter().map(input).collect();
+        let told = json!({
+            "input": inputs, "dimensions": requests[0]["outputDimensionality"],
+            "input_type": (requests[0]["taskType"] == "RETRIEVAL_QUERY").then_some("search_query"),
+        });
+        let wire = match recording.provider.as_str() {
+            "vertex" => WireName::Vertex,
+            _ => WireName::Gemini,
+        };
+        Googles {
+            call: Call {
+                body: JsonObject::parse(told.to_string().into()).unwrap(),
+                ..call(&recording)
+            },
+            target: Target {
+                wire,
+                upstream_model: recording.model.clone().unwrap(),
+                ..target(&recording)
+            },
+            recording,
+        }
+    };
+    recordings("gemini-embed").into_iter().map(told).collect()
+}
+
+/// A text alone, or parts.
+fn input(request: &Value) -> Value {
+    let parts = request["content"]["parts"].as_array().unwrap();
+    if let [only] = &parts[..] {
+        return only["text"].clone();
+    }
+    let part = |part: &Value| match part["text"].as_str() {
+        Some(text) => json!({"type": "text", "text": text}),
+        None => {
+            let blob = &part["inlineData"];
+            json!({"type": "image_url", "image_url": {"url": data_url(&blob["mimeType"], &blob["data"])}})
+        }
+    };
+    json!({"content": parts.iter().map(part).collect::<Vec<_>>()})
+}
+
+#[test]
+fn googles_are_asked_as_their_own_clients_ask_and_answer_what_was_recorded() {
+    let mut replayed = 0;
+    for Googles {
+        recording,
+        call,
+        target,
+    } in googles()
+    {
+        let wire = wire(target.wire).unwrap();
+        let sent = wire.encode(&call, &target).unwrap();
+        assert_eq!(
+            serde_json::from_slice::<Value>(&sent.body).unwrap(),
+            camel(&recording.request.body),
+            "{}",
+            recording.name
+        );
+        let path = recording.request.path.as_str();
+        assert!(path.ends_with(&sent.path), "{path} {}", sent.path);
+        if !recording.succeeded() {
+            let status = recording.response.status;
+            let fault = wire.fault(status, &http::HeaderMap::new(), &recording.body());
+            let error = &recording.response.body["error"];
+            assert_eq!(
+                (json!(fault.message), json!(fault.code)),
+                (error["message"].clone(), error["status"].clone())
+            );
+            continue;
+        }
+        let reply = wire
+            .decode(&call, &target, &recording.body().into())
+            .unwrap();
+        let answer = &recording.response.body;
+        let one = std::slice::from_ref(&answer["embedding"]);
+        let expect = answer["embeddings"].as_array().map_or(one, Vec::as_slice);
+        let vectors: Vec<Value> = reply
+            .vectors
+            .iter()
+            .map(|raw| raw.parse().unwrap())
+            .collect();
+        let expect: Vec<Value> = expect
+            .iter()
+            .map(|vector| vector["values"].clone())
+            .collect();
+        assert_eq!(vectors, expect, "{}", recording.name);
+        assert_eq!(
+            reply.usage.map(|tokens| tokens.prompt),
+            answer["usageMetadata"]["promptTokenCount"].as_u64(),
+        );
+        replayed += 1;
+    }
+    assert!(!are_the_fixtures() || replayed == 4, "{replayed}");
+}
+
+/// The older models at Vertex AI take many texts at once, under other names.
+#[test]
+fn vertex_predicts_for_its_older_models() {
+    let recording = recordings("openai-embeddings").remove(0);
+    let told = json!({"input": ["a", {"content": [{"type": "text", "text": "b"}, {"type": "text", "text": "c"}]}],
+        "dimensions": 8, "input_type": "document", "encoding_format": "base64"});
+    let call = Call {
+        body: JsonObject::parse(told.to_string().into()).unwrap(),
+        ..call(&recording)
+    };
+    let target = Target {
+        wire: WireName::Vertex,
+        upstream_model: "text-embedding-005".to_owned(),
+        ..target(&recording)
+    };
+    let wire = wire(target.wire).unwrap();
+    let sent = wire.encode(&call, &target).unwrap();
+    assert_eq!(
+        sent.path,
+        "/publishers/google/models/text-embedding-005:predict"
+    );
+    assert_eq!(
+        serde_json::from_slice::<Value>(&sent.body).unwrap(),
+        json!({"instances": [{"content": "a", "task_type": "RETRIEVAL_DOCUMENT"}, {"content": "b\nc", "task_type": "RETRIEVAL_DOCUMENT"}],
+            "parameters": {"outputDimensionality": 8}})
+    );
+    let vector = |tokens: u64| json!({"embeddings": {"values": [0.5, -2.0], "statistics": {"token_count": tokens, "truncated": false}}});
+    let answer = json!({"predictions": [vector(3), vector(4)]});
+    let reply = wire
+        .decode(&call, &target, &answer.to_string().into())
+        .unwrap();
+    assert_eq!(reply.usage.map(|tokens| tokens.prompt), Some(7));
+    let vectors: Vec<&str> = reply.vectors.iter().map(|raw| raw.as_str()).collect();
+    assert_eq!(vectors, ["\"AAAAPwAAAMA=\"", "\"AAAAPwAAAMA=\""]);
+    let refused = |input: Value, model: &str| {
+        let told = json!({"input": input});
+        let call = Call {
+            body: JsonObject::parse(told.to_string().into()).unwrap(),
+            ..call.clone()
+        };
+        let target = Target {
+            upstream_model: model.to_owned(),
+            ..target.clone()
+        };
+        wire.encode(&call, &target).unwrap_err().to_string()
+    };
+    assert_eq!(
+        refused(json!([1, 2]), "text-embedding-005"),
+        "this endpoint embeds no token ids"
+    );
+    assert_eq!(
+        refused(json!(["a", "b"]), "gemini-embedding-2"),
+        "this endpoint embeds one input at a time"
+    );
 }

@@ -8,3 +8,4 @@ pub(crate) mod recordings;
 mod replay;
 mod requests;
 mod served;
+mod vertex;

@@ -19,6 +19,8 @@ pub(crate) struct Recording {
     pub(crate) provider: String,
     /// Whether a stream was asked for.
     pub(crate) stream: bool,
+    /// The model, as the request named it.
+    pub(crate) model: Option<String>,
     /// What it shows; an index found by a program.
     #[serde(default)]
     pub(crate) features: Vec<String>,
@@ -28,6 +30,8 @@ pub(crate) struct Recording {
 
 #[derive(Debug, Deserialize)]
 pub(crate) struct Request {
+    /// On the provider's host, with the query.
+    pub(crate) path: String,
     /// `null` where only the answer was recorded.
     pub(crate) body: Value,
 }

@@ -128,11 +128,19 @@ fn agree(mut actual: Meaning, mut expected: Meaning) {
             twin.cited = twin.cited.take().filter(|_| said.cited.is_some());
         }
         for (at, call) in said.calls.iter_mut().filter(|(_, call)| call.id.is_none()) {
-            let twin = actual
-                .choices
-                .get_mut(choice)
-                .and_then(|said| said.calls.get_mut(at));
-            call.id = twin.and_then(|call| call.id.clone());
+            let Some(twin) = actual.choices.get_mut(choice) else {
+                continue;
+            };
+            call.id = twin.calls.get(at).and_then(|call| call.id.clone());
+            // Its thoughts name the call by the same id.
+            for detail in &mut twin.reasoning_details {
+                let made_up = detail["id"]
+                    .as_str()
+                    .is_some_and(|id| Some(id) == call.id.as_deref());
+                if made_up {
+                    detail.as_object_mut().unwrap().remove("id");
+                }
+            }
         }
     }
     assert_eq!(actual, expected);

@@ -7,7 +7,8 @@ use std::sync::Arc;
 use serde_json::{Value, json};
 use turnpike::catalog::snapshot::{Reasoning, Target};
 use turnpike::domain::call::{Call, Form, Origin};
-use turnpike::domain::json::JsonObject;
+use turnpike::domain::event::Message;
+use turnpike::domain::json::{JsonObject, JsonText};
 use turnpike::wire::quirks::{Quirks, ReasoningForm};
 use turnpike::wire::{WireName, wire};
 
@@ -15,6 +16,7 @@ use super::recordings::{Recording, are_the_fixtures, recordings};
 
 mod anthropic;
 mod bedrock;
+pub(crate) mod gemini;
 mod responses;
 
 /// A call of this body in chat form.
@@ -106,6 +108,21 @@ pub(crate) fn without_nulls(value: &Value) -> Value {
         Value::Array(items) => items.iter().map(without_nulls).collect(),
         other => other.clone(),
     }
+}
+
+/// What was said, as a client keeps it for the next turn.
+pub(crate) fn said(message: &Message) -> Value {
+    let text = |text: &Option<JsonText>| text.as_ref().map(JsonText::to_text);
+    let calls = message.tool_calls.iter().map(|call| {
+        json!({"id": text(&call.id), "type": "function",
+            "function": {"name": text(&call.name), "arguments": text(&call.arguments)}})
+    });
+    let calls: Vec<Value> = calls.collect();
+    let details: Value = message
+        .reasoning_details
+        .as_ref()
+        .map_or(json!([]), |raw| raw.parse().unwrap());
+    json!({"role": "assistant", "content": text(&message.content), "reasoning_details": details, "tool_calls": calls})
 }
 
 /// A data URL.

@@ -10,10 +10,10 @@ use tempfile::TempDir;
 use super::recordings::{Recording, recordings};
 use crate::support::client::content;
 use crate::support::server::Server;
-use crate::support::upstream::{Seen, Step, Upstream, json_with};
+use crate::support::upstream::{Seen, Step, Upstream, json_body, json_with, shoal_at};
 
 /// A provider that answers each request with the first recording that `fits` and was streamed as it is.
-async fn replaying(api: &[&str], fits: fn(&Recording) -> bool) -> Upstream {
+pub(crate) async fn replaying(api: &[&str], fits: fn(&Recording) -> bool) -> Upstream {
     let recordings: Vec<Recording> = api.iter().flat_map(|api| recordings(api)).collect();
     let plain = recordings
         .iter()
@@ -25,7 +25,11 @@ async fn replaying(api: &[&str], fits: fn(&Recording) -> bool) -> Upstream {
     let kind = streamed.response.headers["content-type"].clone();
     let bytes = streamed.body();
     Upstream::start(move |seen: &Seen| {
-        if seen.streams() || seen.path.ends_with("-stream") {
+        // Some say in the path that they want a stream.
+        let named = ["-stream", "alt=sse"]
+            .iter()
+            .any(|end| seen.path.ends_with(end));
+        if seen.streams() || named {
             let head =
                 format!("HTTP/1.1 200 OK\r\ncontent-type: {kind}\r\nconnection: close\r\n\r\n");
             let pieces = bytes.chunks(700).map(|piece| Step::Write(piece.to_vec()));
@@ -74,7 +78,7 @@ async fn asked(wire: &str, upstream: &Upstream, key: &str) -> (Value, Vec<Value>
 }
 
 /// What any protocol must come out as.
-fn check(plain: &Value, events: &[Value]) {
+pub(crate) fn check(plain: &Value, events: &[Value]) {
     assert!(
         !plain["choices"][0]["message"]["content"]
             .as_str()
@@ -101,7 +105,7 @@ fn check(plain: &Value, events: &[Value]) {
 }
 
 /// An answer of text, and nothing else.
-fn is_text(recording: &Recording) -> bool {
+pub(crate) fn is_text(recording: &Recording) -> bool {
     let other = [
         "tool_call",
         "error",
@@ -168,6 +172,24 @@ async fn azure() {
 }
 
 #[tokio::test]
+async fn gemini() {
+    let upstream = replaying(&["gemini-generate", "gemini-stream"], is_plain_text).await;
+    let (plain, events, seen) = asked("gemini", &upstream, "AIza-1").await;
+    check(&plain, &events);
+    let paths: Vec<&str> = seen.iter().map(|seen| seen.path.as_str()).collect();
+    assert_eq!(
+        paths,
+        [
+            "/v1/models/orca-at-lab-a:generateContent",
+            "/v1/models/orca-at-lab-a:streamGenerateContent?alt=sse"
+        ]
+    );
+    for seen in &seen {
+        assert_eq!(seen.header("x-goog-api-key"), Some("AIza-1"));
+    }
+}
+
+#[tokio::test]
 async fn bedrock() {
     let upstream = replaying(&["bedrock-converse", "bedrock-converse-stream"], is_text).await;
     let key = r#"{"accessKeyId": "AKID", "secretAccessKey": "hush", "region": "eu-west-1"}"#;
@@ -216,5 +238,44 @@ async fn a_broken_stream_of_anthropics_is_told() {
     let last = events.iter().rfind(|event| event.is_object()).unwrap();
     assert_eq!(last["choices"][0]["finish_reason"], "error");
     assert_eq!(last["error"]["code"], 502);
+    server.stop().await;
+}
+
+/// More inputs than the provider takes at once go in several requests, and come back in order.
+#[tokio::test]
+async fn geminis_embeddings_go_in_batches() {
+    let upstream = Upstream::start(|seen| {
+        let requests = seen.body["requests"].as_array().unwrap();
+        let vector = |request: &Value| {
+            let text = request["content"]["parts"][0]["text"].as_str().unwrap();
+            json!({"values": [text.parse::<f64>().unwrap(), -2.0]})
+        };
+        let vectors: Vec<Value> = requests.iter().map(vector).collect();
+        let usage = json!({"promptTokenCount": 3 * vectors.len()});
+        json_body(200, &json!({"embeddings": vectors, "usageMetadata": usage}))
+    })
+    .await;
+    let config = shoal_at(upstream.address, "lab-a", "0.000001", "max_inputs = 2")
+        .replace("wire = \"openai\"", "wire = \"gemini\"");
+    let server = Server::alone(&config).await;
+    let question = json!({"model": "acme/shoal", "input": ["1", "2", "3"], "dimensions": 2});
+    let answer = server.http.post("/api/v1/embeddings", &question).await;
+    assert_eq!(answer.status, StatusCode::OK, "{}", answer.text());
+    let answer = answer.json();
+    let data = answer["data"].as_array().unwrap();
+    let vectors: Vec<&Value> = data.iter().map(|vector| &vector["embedding"]).collect();
+    assert_eq!(
+        json!(vectors),
+        json!([[1.0, -2.0], [2.0, -2.0], [3.0, -2.0]])
+    );
+    assert_eq!(answer["usage"]["prompt_tokens"], 9);
+    let mut sizes: Vec<usize> = Vec::new();
+    for seen in upstream.seen() {
+        assert_eq!(seen.path, "/v1/models/shoal-at-lab-a:batchEmbedContents");
+        assert_eq!(seen.body["requests"][0]["outputDimensionality"], 2);
+        sizes.push(seen.body["requests"].as_array().unwrap().len());
+    }
+    sizes.sort_unstable();
+    assert_eq!(sizes, [1, 2]);
     server.stop().await;
 }

@@ -349,16 +349,23 @@ fn mark_last<'a>(
 pub(in crate::wire) fn in_words(chat: &Chat, target: &Target) -> Option<JsonText> {
     match chat.response_format.as_ref()? {
         ResponseFormat::JsonSchema(_) if holds_to_schemas(target) => None,
+        ResponseFormat::JsonSchema(_) | ResponseFormat::JsonObject => json_in_words(chat),
+    }
+}
+
+/// The wish for JSON in words.
+pub(in crate::wire) fn json_in_words(chat: &Chat) -> Option<JsonText> {
+    Some(match chat.response_format.as_ref()? {
         ResponseFormat::JsonSchema(wanted) => {
             let schema = schema::of_answer(wanted.schema.as_ref());
             let words = format!(
                 "{JSON_ONLY} It must fit this JSON Schema: {}",
                 schema.as_str()
             );
-            Some(JsonText::of(&words))
+            JsonText::of(&words)
         }
-        ResponseFormat::JsonObject => Some(JsonText::of(JSON_ONLY)),
-    }
+        ResponseFormat::JsonObject => JsonText::of(JSON_ONLY),
+    })
 }
 
 /// Whether the model can be held to a schema.

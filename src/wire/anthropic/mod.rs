@@ -23,10 +23,14 @@ mod stream;
 mod tests;
 mod thinking;
 mod usage;
+mod vertex;
 
-pub(super) use body::{Body, USUAL_CAP, effort, holds_to_schemas, in_words, tempered};
+pub(super) use body::{
+    Body, USUAL_CAP, effort, holds_to_schemas, in_words, json_in_words, tempered,
+};
 pub(super) use schema::{of_answer as answer_schema, of_arguments as arguments_schema};
 pub(super) use thinking::{Thinking, of as thinking};
+pub use vertex::AtVertex;
 
 /// The `anthropic` wire.
 #[derive(Debug)]

@@ -157,6 +157,11 @@ impl Chat {
     }
 }
 
+/// The parts of a `content`, which stands at `place` in the request.
+pub fn parts(content: Option<&Raw>, place: &str) -> Result<Vec<Part>, EncodeError> {
+    part::read(content, place)
+}
+
 /// The name under which a provider learns of an end user (contract 2.1 `user`).
 pub fn hashed(user: &Raw) -> String {
     let name = user

@@ -61,30 +61,12 @@ fn the_next_turn_sends_back_what_came() {
         let reply = wire
             .decode(&question, &target, &answer.to_string().into())
             .unwrap();
-        let message = &reply.choices[0].message;
-        let calls: Vec<Value> = message
-            .tool_calls
-            .iter()
-            .map(|call| {
-                let text = |text: &Option<turnpike::domain::json::JsonText>| {
-                    text.as_ref().unwrap().to_text()
-                };
-                json!({"id": text(&call.id), "type": "function",
-                    "function": {"name": text(&call.name), "arguments": text(&call.arguments)}})
-            })
-            .collect();
-        let details: Value = message
-            .reasoning_details
-            .as_ref()
-            .map_or(json!([]), |raw| raw.parse().unwrap());
+        let message = super::said(&reply.choices[0].message);
+        let calls = list(&message["tool_calls"]).to_vec();
         let results = calls.iter().map(|call| {
             json!({"role": "tool", "tool_call_id": call["id"], "content": "ok", "cache_control": {"type": "ephemeral"}})
         });
-        let mut messages = vec![
-            json!({"role": "user", "content": "go"}),
-            json!({"role": "assistant", "content": message.content.as_ref().map(|text| text.to_text()),
-                "reasoning_details": details, "tool_calls": calls}),
-        ];
+        let mut messages = vec![json!({"role": "user", "content": "go"}), message];
         messages.extend(results);
         messages.push(json!({"role": "user", "content": "and then?"}));
         let sent = encoded(&json!({"messages": messages}), &target);
