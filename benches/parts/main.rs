@@ -9,6 +9,7 @@
 
 use criterion::{criterion_group, criterion_main};
 
+mod decode;
 mod frames;
 mod routing;
 mod settle;
@@ -22,5 +23,11 @@ mod settle;
 )]
 mod support;
 
-criterion_group!(parts, frames::frames, routing::routing, settle::settle);
+criterion_group!(
+    parts,
+    frames::frames,
+    decode::decode,
+    routing::routing,
+    settle::settle
+);
 criterion_main!(parts);
