@@ -18,11 +18,13 @@ use crate::console::visit::Site;
 use crate::edge::error::Links;
 use crate::edge::extract::BodyLimit;
 use crate::edge::manage::models::Listing;
+use crate::edge::metrics::MetricsPage;
 use crate::edge::skins::StreamStyle;
-use crate::gateway::{Gateway, HealthKeeper, Outside};
+use crate::gateway::{Books, Gateway, HealthKeeper, Outside};
 use crate::ledger::{Ledger, LedgerSettings, retention};
 use crate::plugin::web::WebSearch;
 use crate::store::{Store, StoreError};
+use crate::telemetry::metrics::Metrics;
 use crate::transport::{Transport, TransportError};
 
 /// Everything a handler may ask for. Handlers take the slice they use.
@@ -48,6 +50,8 @@ pub struct App {
     pub stream_style: StreamStyle,
     /// Where our pages are, for errors.
     pub links: Links,
+    /// Counts for the operator, and who may see them.
+    pub metrics: MetricsPage,
     /// What the gateway was configured with, for admins to see.
     pub settings: Settings,
     #[from_ref(skip)]
@@ -108,9 +112,10 @@ impl App {
         let upstreams = Upstreams::new(transport, config.routing, judge);
         let healths = upstreams.healths().clone();
         HealthKeeper::start(store.clone(), healths.clone(), &background, stop.clone()).await;
+        let metrics = Metrics::default();
         let gateway = Gateway::new(
             catalog.clone(),
-            ledger.clone(),
+            Books::new(ledger.clone(), metrics.clone()),
             FreeLimits::new(
                 store.clone(),
                 config.free_models.quota,
@@ -135,6 +140,10 @@ impl App {
                 links: Links::from(config),
             },
             links: Links::from(config),
+            metrics: MetricsPage {
+                metrics,
+                token: config.metrics_token.clone(),
+            },
             settings: Settings::from(config),
             parts: Arc::new(Parts {
                 ledger,

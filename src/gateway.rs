@@ -25,7 +25,7 @@ use crate::domain::principal::Principal;
 use crate::domain::quota::QuotaExceeded;
 use crate::domain::route::Report;
 use crate::domain::usage::Usage;
-use crate::ledger::{Hold, HoldError, Ledger, SettleError};
+use crate::ledger::{Hold, HoldError, SettleError};
 use crate::plan::{self, Plan, PlanError};
 use crate::plugin::web::{Errand, NoSearch, SearchError, WebSearch};
 use crate::rank::sticky::{Cache, Sticky};
@@ -37,6 +37,7 @@ use crate::stream::relay::{self, Ending, Relayed};
 use crate::stream::source::StreamError;
 use crate::stream::tools::ToolCalls;
 
+mod books;
 mod ceiling;
 mod drain;
 mod free;
@@ -46,6 +47,7 @@ mod search;
 mod steps;
 mod usage;
 
+pub use books::Books;
 pub use ceiling::Ceiling;
 use drain::Drains;
 pub use keep::HealthKeeper;
@@ -56,7 +58,7 @@ use steps::Leaves;
 #[derive(Clone)]
 pub struct Gateway {
     catalog: Catalog,
-    ledger: Ledger,
+    ledger: Books,
     free_limits: FreeLimits,
     web: WebSearch,
     upstreams: Upstreams,
@@ -151,7 +153,7 @@ impl Gateway {
     /// whose caller has left end with `hurry` at the latest.
     pub fn new(
         catalog: Catalog,
-        ledger: Ledger,
+        ledger: Books,
         free_limits: FreeLimits,
         Outside { upstreams, web }: Outside,
         default_model: Option<&str>,
@@ -190,6 +192,7 @@ impl Gateway {
     async fn journey(self, mut run: Run, mut client: Client<Refused>) {
         if let Err(refusal) = self.answer(&mut run, &mut client).await {
             run.log_refusal(&refusal);
+            self.ledger.refused(&refusal);
             let report = run.report(None);
             client.refuse(Refused { refusal, report });
         }

@@ -116,7 +116,7 @@ async fn answer(
         .map_err(|_| Failure::Timeout)??;
     if !response.status.is_success() {
         note_retry_after(&response, retry_after);
-        return Err(fault(wire, response, deadline).await);
+        return Err(fault(wire, endpoint, response, deadline).await);
     }
     let body = timeout_at(deadline, response.body.collect())
         .await

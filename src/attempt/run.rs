@@ -22,6 +22,7 @@ use super::media::Asked;
 use super::pace::Pace;
 use super::policy::Policy;
 use super::watch::Watch;
+use crate::catalog::snapshot::Endpoint;
 use crate::clock::now_ms;
 use crate::domain::call::{Call, Form};
 use crate::domain::event::{Event, Reply};
@@ -278,7 +279,7 @@ impl Upstreams {
         }
         if !response.status.is_success() {
             *retry_after = pace.retry_after;
-            return Err(fault(wire, response, deadline).await);
+            return Err(fault(wire, endpoint, response, deadline).await);
         }
         if call.stream && !is_json(&response) {
             let stream = EventStream::new(
@@ -412,11 +413,20 @@ async fn commit(mut stream: EventStream) -> Result<Answer, Failure> {
     }
 }
 
-pub(super) async fn fault(wire: &dyn Wire, response: Response, deadline: Instant) -> Failure {
+/// What an answer with an error status says. A provider that repeats its key does not get it past here.
+pub(super) async fn fault(
+    wire: &dyn Wire,
+    endpoint: &Endpoint,
+    response: Response,
+    deadline: Instant,
+) -> Failure {
     let (status, headers) = (response.status.as_u16(), response.headers);
     let until = deadline.min(Instant::now() + FAULT_WITHIN);
     match timeout_at(until, response.body.collect()).await {
-        Ok(Ok(body)) => Failure::Fault(wire.fault(status, &headers, &body)),
+        Ok(Ok(body)) => {
+            let body = endpoint.provider.auth.redact(&body);
+            Failure::Fault(wire.fault(status, &headers, &body))
+        }
         // The status says enough when the body cannot be read.
         Ok(Err(_)) | Err(_) => Failure::Fault(wire.fault(status, &headers, b"")),
     }

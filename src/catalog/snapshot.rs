@@ -1,5 +1,6 @@
 //! The catalogue as requests see it: immutable, looked up by id, swapped whole.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::fmt;
 use std::sync::Arc;
@@ -256,6 +257,31 @@ pub enum Auth {
     Aws(AwsKey),
     /// `Authorization: Bearer …` with a token that the key is traded for, again and again.
     Google(Arc<ServiceAccount>),
+}
+
+impl Auth {
+    /// A provider's words without the key, should they repeat it.
+    pub fn redact<'a>(&self, said: &'a [u8]) -> Cow<'a, [u8]> {
+        let key = match self {
+            Auth::Bearer(key) | Auth::Header(_, key) | Auth::Query(_, key) => key.expose(),
+            // What is sent is made from the key and does not have it.
+            _ => return Cow::Borrowed(said),
+        };
+        let mut rest = said;
+        let mut clean = Vec::new();
+        while !key.is_empty()
+            && let Some(at) = memchr::memmem::find(rest, key.as_bytes())
+        {
+            clean.extend_from_slice(&rest[..at]);
+            clean.extend_from_slice(b"[redacted]");
+            rest = &rest[at + key.len()..];
+        }
+        if clean.is_empty() {
+            return Cow::Borrowed(said);
+        }
+        clean.extend_from_slice(rest);
+        Cow::Owned(clean)
+    }
 }
 
 /// How long to wait for a provider.

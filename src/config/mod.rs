@@ -60,6 +60,8 @@ pub struct Config {
     pub ledger: LedgerConfig,
     /// Limits on models that cost nothing.
     pub free_models: FreeModelConfig,
+    /// What proves that whoever asks for metrics may see them; nobody may without one.
+    pub metrics_token: Option<Secret>,
     /// How the web may be searched.
     pub web: WebSettings,
     /// Files that requests name by address.
@@ -224,6 +226,7 @@ impl Config {
             },
             ledger: LedgerConfig::convert(raw),
             free_models: FreeModelConfig::convert(raw),
+            metrics_token: raw.value("metrics.token", None),
             web: web::convert(raw),
             media: MediaConfig {
                 networks: raw.value("media.networks", Networks(Vec::new())).0,

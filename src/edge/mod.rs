@@ -5,6 +5,7 @@ pub mod extract;
 pub mod layers;
 pub mod listen;
 pub mod manage;
+pub mod metrics;
 pub mod router;
 pub mod routes;
 pub mod skins;

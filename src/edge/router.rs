@@ -10,6 +10,7 @@ use http::{HeaderMap, Method, StatusCode};
 use super::error::{self, ApiError};
 use super::layers;
 use super::manage::{activity, credits, explain, generation, key, keys, models, providers};
+use super::metrics;
 use super::routes::{Route, Routes};
 use super::skins::{chat, completions, embeddings, messages, responses};
 use crate::app::App;
@@ -46,6 +47,7 @@ fn routes(visits: impl FnOnce(Router<App>) -> Router<App>) -> (Router<App>, Vec<
         .get("/assets/{file}", assets::serve)
         .get("/healthz", healthz)
         .get("/readyz", readyz)
+        .get("/metrics", metrics::show)
         .finish()
 }
 

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use tokio::time::Instant;
 
 use super::Refusal;
+use crate::attempt::failure::Failure;
 use crate::catalog::snapshot::Snapshot;
 use crate::clock::now_ms;
 use crate::domain::call::{Call, Form};
@@ -212,7 +213,8 @@ impl Run {
         Generation {
             served: self.served(meter),
             finish_reason: Some(FinishReason::Error.as_str().to_owned()),
-            native_finish_reason: Some(error.to_string()),
+            // A word of our own: the provider's may repeat the prompt.
+            native_finish_reason: Some(Failure::from(error.clone()).word().to_owned()),
             usage: Some(usage),
             charge: Charge {
                 insured: true,

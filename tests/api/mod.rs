@@ -7,6 +7,7 @@ mod errors;
 mod failover;
 mod media;
 mod messages;
+mod metrics;
 mod money;
 mod online;
 mod responses;

@@ -61,6 +61,8 @@ const PAGES: &[(&str, &str, [u16; 4])] = &[
     ("GET", "/assets/{file}", [200; 4]),
     ("GET", "/healthz", [200; 4]),
     ("GET", "/readyz", [200; 4]),
+    // Not there without a token in the configuration.
+    ("GET", "/metrics", [404; 4]),
     ("GET", "/sign-in", [200, 303, 303, 303]),
     ("POST", "/sign-in", [401; 4]),
     ("GET", "/sign-up", [403, 303, 303, 303]),

@@ -4,4 +4,5 @@ mod away;
 mod crash;
 mod disconnect;
 mod overspend;
+mod secrets;
 mod upstreams;

@@ -121,6 +121,33 @@ impl TestDb {
         }
     }
 
+    /// Every row of every table, as text. Empty on SQLite, whose file has them.
+    pub(crate) async fn rows(&self) -> String {
+        let (Database::Postgres { url, .. }, Some(schema)) = (&self.database, &self.schema) else {
+            return String::new();
+        };
+        let mut connection = PgConnection::connect(url.expose()).await.unwrap();
+        let tables: Vec<String> = sqlx::query_scalar(
+            "SELECT table_name::text FROM information_schema.tables WHERE table_schema = $1",
+        )
+        .bind(schema)
+        .fetch_all(&mut connection)
+        .await
+        .unwrap();
+        assert!(tables.len() > 5, "{tables:?}");
+        let mut rows = String::new();
+        for table in tables {
+            let all =
+                format!("SELECT coalesce(string_agg(t::text, ' '), '') FROM {schema}.{table} t");
+            let text: String = sqlx::query_scalar(AssertSqlSafe(all))
+                .fetch_one(&mut connection)
+                .await
+                .unwrap();
+            rows.push_str(&text);
+        }
+        rows
+    }
+
     /// Removes the schema. A test that fails leaves it behind, to be looked at.
     pub(crate) async fn drop(self) {
         if let Some(schema) = &self.schema {

@@ -11,6 +11,9 @@ use turnpike::store::{Database, Key, Store};
 
 use super::db::TestDb;
 
+/// Where a talking server logs, in its folder.
+const LOG: &str = "log";
+
 /// A server process and what it was started with. Ends with this value.
 pub(crate) struct Process {
     pub(crate) base: String,
@@ -33,15 +36,24 @@ impl Process {
         Process::start_on(&db.database, config).await
     }
 
+    /// As [`Process::start`], and says everything there is to say in a log that [`Process::log`] reads.
+    pub(crate) async fn start_talking(db: &TestDb, config: &str) -> Process {
+        Process::start_as(&db.database, "trace", config).await
+    }
+
     /// As [`Process::start`], on a database that is no test's own.
     pub(crate) async fn start_on(database: &Database, config: &str) -> Process {
+        Process::start_as(database, "warn", config).await
+    }
+
+    async fn start_as(database: &Database, level: &str, config: &str) -> Process {
         let folder = tempfile::tempdir().unwrap();
         let data_dir = folder.path().join("data");
         let head = format!(
             "listen = \"127.0.0.1:0\"\ndata_dir = \"{}\"",
             data_dir.display()
         );
-        let text = format!("{head}\n[log]\nlevel = \"warn\"\n{config}");
+        let text = format!("{head}\n[log]\nlevel = \"{level}\"\n{config}");
         std::fs::write(folder.path().join("turnpike.toml"), text).unwrap();
         let database_url = match database {
             Database::Postgres { url, .. } => Some(url.expose().to_owned()),
@@ -54,6 +66,21 @@ impl Process {
             folder,
             database_url,
         }
+    }
+
+    /// What a server that was started to talk has logged.
+    pub(crate) fn log(&self) -> String {
+        std::fs::read_to_string(self.folder.path().join(LOG)).unwrap()
+    }
+
+    /// Every file of the data folder, one after the other.
+    pub(crate) fn data(&self) -> Vec<u8> {
+        let files = std::fs::read_dir(self.folder.path().join("data")).unwrap();
+        let paths = files.map(|file| file.unwrap().path());
+        paths
+            .filter(|path| path.is_file())
+            .flat_map(|path| std::fs::read(path).unwrap())
+            .collect()
     }
 
     /// Kills it as `kill -9` does.
@@ -136,10 +163,12 @@ pub(crate) async fn stored_key(store: &Store, key: &str) -> Key {
 }
 
 async fn spawn(folder: &tempfile::TempDir, database_url: Option<&str>) -> (Child, String) {
-    let mut child = command(folder, database_url)
-        .stdout(Stdio::piped())
-        .spawn()
-        .unwrap();
+    let mut command = command(folder, database_url);
+    let config = std::fs::read_to_string(folder.path().join("turnpike.toml")).unwrap();
+    if config.contains("level = \"trace\"") {
+        command.stderr(std::fs::File::create(folder.path().join(LOG)).unwrap());
+    }
+    let mut child = command.stdout(Stdio::piped()).spawn().unwrap();
     let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
     let listening = move || {
         let address = lines.find_map(|line| {
