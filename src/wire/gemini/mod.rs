@@ -28,6 +28,7 @@ mod stream;
 #[cfg(test)]
 mod tests;
 mod thinking;
+mod tools;
 mod usage;
 
 /// The `gemini` wire.
