@@ -202,8 +202,7 @@ impl Gateway {
         let catalog = self.catalog.snapshot();
         let plan = plan::plan(&run.call, self.default_model.as_deref(), &catalog)?;
         let mut candidates = self.ranked(run, &plan, &catalog)?;
-        let (search, tool) = (plan.search.as_ref(), plan.search_tool.as_ref());
-        let errand = self.web.errand(search, tool, &mut candidates)?;
+        let errand = self.web.errand(&plan, &mut candidates)?;
         let candidates =
             free::within_limits(&self.free_limits, &run.who.account, candidates).await?;
         run.planned = Planned::of(&plan, &catalog, self.ledger.terms(&run.who));

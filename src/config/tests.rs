@@ -161,3 +161,51 @@ fn the_shown_file_holds_every_key_with_its_default() {
         assert!(shown.is_some(), "config/turnpike.toml does not show {key}");
     }
 }
+
+#[test]
+fn an_engine_is_there_once_it_has_what_it_needs() {
+    let engines = |written: &Written| {
+        let engines = written.load().web.engines;
+        engines
+            .iter()
+            .map(|known| known.engine.as_str())
+            .collect::<Vec<_>>()
+    };
+    assert!(engines(&written("", &[])).is_empty());
+    let mut key = tempfile::NamedTempFile::new().unwrap();
+    key.write_all(b" k\n").unwrap();
+    let text = format!(
+        "[web]\nengine = \"searxng\"\n[searxng]\nbase_url = \"http://s.example/x/\"\n[brave]\napi_key_file = \"{}\"\nprice = \"0.003\"",
+        key.path().display()
+    );
+    let config = written(&text, &[("EXA_API_KEY", "hunter2"), ("TAVILY_API_KEY", "")]);
+    assert_eq!(engines(&config), ["exa", "brave", "searxng"]);
+    let web = config.load().web;
+    assert_eq!(web.engines[1].key.as_ref().unwrap().expose(), "k");
+    assert_eq!(web.engines[1].price.search, Nanos(3_000_000));
+    assert_eq!(web.engines[2].base_url, "http://s.example/x");
+    assert!(!format!("{web:?}").contains("hunter2"));
+}
+
+#[test]
+fn an_engine_that_cannot_be_asked_is_reported() {
+    let text = r#"
+        [web]
+        engine = "exa"
+        on_failure = "shrug"
+        [tavily]
+        api_key_file = "/nonexistent/key"
+        [searxng]
+        base_url = "searxng:8080"
+        price = "-1"
+    "#;
+    assert_snapshot!(written(text, &[("BRAVE_API_KEY", "a\u{7}b")]).report(), @r#"
+    6 problems in the configuration
+      tavily.api_key_file: /nonexistent/key: No such file or directory (os error 2)
+      brave.api_key: has characters that no header can carry
+      turnpike.toml: searxng.base_url: expected an address such as https://search.example, found "searxng:8080"
+      turnpike.toml: searxng.price: expected an amount of dollars that is not negative, found "-1"
+      turnpike.toml: web.on_failure: expected "answer" or "fail", found "shrug"
+      web.engine: exa cannot be asked without EXA_API_KEY
+    "#);
+}

@@ -199,6 +199,19 @@ impl JsonText {
         self.0.len().saturating_sub(2)
     }
 
+    /// How many characters the text has.
+    pub fn characters(&self) -> usize {
+        let escaped = self.escaped();
+        if memchr::memchr(b'\\', escaped).is_some() {
+            return unescape(escaped).chars().count();
+        }
+        // Every character has one byte that continues none.
+        escaped
+            .iter()
+            .filter(|byte| (**byte & 0xc0) != 0x80)
+            .count()
+    }
+
     /// What stands between the quotes, escapes and all: pieces of one text may be put end to end.
     pub fn escaped(&self) -> &[u8] {
         self.0
@@ -479,6 +492,19 @@ mod tests {
 
     fn parse(text: &str) -> Result<JsonObject, JsonError> {
         JsonObject::parse(Bytes::copy_from_slice(text.as_bytes()))
+    }
+
+    #[test]
+    fn characters_are_counted_as_people_do() {
+        for text in ["", "abc", "äö 🦀", "a\"b\\\n\u{1}", "🦀\n"] {
+            assert_eq!(
+                JsonText::of(text).characters(),
+                text.chars().count(),
+                "{text}"
+            );
+        }
+        let escaped = JsonText(Bytes::from_static(b"\"\\ud83e\\udd80\""));
+        assert_eq!(escaped.characters(), 1);
     }
 
     #[test]

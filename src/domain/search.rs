@@ -175,6 +175,8 @@ impl Default for Wish {
 pub struct SearchTool {
     /// What is wanted of each search.
     pub wish: Wish,
+    /// Whether other tools are on offer beside it.
+    pub among_others: bool,
     /// At most so many searches.
     pub max_uses: u64,
     /// At most so many results of all of them together.

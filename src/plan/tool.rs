@@ -64,7 +64,12 @@ pub(super) fn search_tool(call: &Call) -> Result<Option<SearchTool>, PlanError> 
         let kind = object.as_ref().and_then(kind);
         if let (Some(object), true) = (object, kind.is_some_and(|kind| SearchTool::is_kind(&kind)))
         {
-            return tool(call, &format!("tools[{position}]"), &object).map(Some);
+            let read = tool(call, &format!("tools[{position}]"), &object)?;
+            let among_others = elements.iter().flatten().nth(1).is_some();
+            return Ok(Some(SearchTool {
+                among_others,
+                ..read
+            }));
         }
     }
     Ok(None)
@@ -117,6 +122,7 @@ fn tool(call: &Call, place: &str, object: &JsonObject) -> Result<SearchTool, Pla
             })?,
     };
     Ok(SearchTool {
+        among_others: false,
         max_uses: wish.max_uses.unwrap_or(USES).min(steps),
         max_total_results: written.max_total_results.unwrap_or(TOTAL_RESULTS),
         wish,

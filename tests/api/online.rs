@@ -777,6 +777,12 @@ mod native {
                 }])
             );
             assert!(
+                answer.text().contains("\"start_index\":0")
+                    && answer.text().contains("\"end_index\":5"),
+                "{}",
+                answer.text()
+            );
+            assert!(
                 answer.text().contains("https://sport.example/a"),
                 "{}",
                 answer.text()
@@ -834,6 +840,49 @@ mod native {
             seen.body["tools"],
             json!([{"type": "web_search", "filters": {"excluded_domains": ["bad.example"]}}])
         );
+    }
+
+    #[tokio::test]
+    async fn googles_search_and_what_it_cannot_do() {
+        let upstream = Upstream::start(|_| {
+            let grounding = json!({
+                "webSearchQueries": ["who won"], "groundingChunks": [{"web": {"uri": "https://sport.example/a", "title": "T"}}],
+                "groundingSupports": [{"segment": {"startIndex": 0, "endIndex": 5, "text": "Reds."}, "groundingChunkIndices": [0]}]
+            });
+            json_body(200, &json!({
+                "candidates": [{"content": {"role": "model", "parts": [{"text": "Reds."}]}, "finishReason": "STOP", "groundingMetadata": grounding}],
+                "usageMetadata": {"promptTokenCount": 10, "candidatesTokenCount": 1, "totalTokenCount": 11}
+            }))
+        })
+        .await;
+        let (answer, seen, record) = served(&upstream, "gemini", "tool", &ask(json!({}))).await;
+        assert_eq!(seen.body["tools"], json!([{"googleSearch": {}}]));
+        let annotation = &answer.json()["choices"][0]["message"]["annotations"][0]["url_citation"];
+        assert_eq!(annotation["url"], "https://sport.example/a");
+        assert_eq!(record["total_cost"], 0.010012);
+
+        let engine = engine().await;
+        let config = format!(
+            "{}{}",
+            exa_at(&engine, ""),
+            provider(&upstream, "gemini", "tool")
+        );
+        let server = Server::alone(&config).await;
+        let limited = |more: Value| {
+            let mut plugin = json!({"id": "web", "include_domains": ["sport.example"]});
+            plugin
+                .as_object_mut()
+                .unwrap()
+                .extend(more.as_object().unwrap().clone());
+            ask(json!({"plugins": [plugin]}))
+        };
+        let answer = send(&server, &limited(json!({}))).await;
+        assert_eq!(answer.status, StatusCode::OK, "{}", answer.text());
+        assert_eq!(engine.calls(), 1, "an engine can be limited");
+        let answer = send(&server, &limited(json!({"engine": "native"}))).await;
+        assert_eq!(answer.status, StatusCode::BAD_REQUEST, "{}", answer.text());
+        assert_eq!(engine.calls(), 1);
+        server.stop().await;
     }
 
     #[tokio::test]

@@ -74,7 +74,11 @@ pub(super) fn adapter(engine: Engine) -> &'static dyn Adapter {
 
 /// Reads an engine's answer.
 pub(super) fn read<T: DeserializeOwned>(body: &[u8]) -> Result<T, SearchError> {
-    serde_json::from_slice(body).map_err(|error| SearchError::Malformed(error.to_string()))
+    // The parser's own words may quote what it read, which is no log's business.
+    serde_json::from_slice(body).map_err(|error| {
+        let (line, column) = (error.line(), error.column());
+        SearchError::Malformed(format!("line {line}, column {column}"))
+    })
 }
 
 /// A word of an engine's, as far as it is one: logs show it.

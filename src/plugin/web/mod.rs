@@ -13,8 +13,10 @@ use crate::catalog::snapshot::Auth;
 use crate::domain::money::Nanos;
 use crate::domain::search::{Engine, Mode, SearchTool, Searched, Searcher, Source, Wish};
 use crate::domain::secret::Secret;
+use crate::plan::Plan;
 use crate::rank::Candidate;
 use crate::transport::{Service, Transport, TransportError};
+use crate::wire::WireName;
 
 mod brave;
 mod engine;
@@ -188,13 +190,16 @@ impl WebSearch {
     /// taken out.
     pub fn errand(
         &self,
-        wish: Option<&Wish>,
-        tool: Option<&SearchTool>,
+        plan: &Plan,
         candidates: &mut Vec<Candidate>,
     ) -> Result<Option<Errand>, NoSearch> {
-        match (wish, tool) {
+        let functions = match &plan.search_tool {
+            Some(tool) => tool.among_others,
+            None => plan.needs.tools(),
+        };
+        match (&plan.search, &plan.search_tool) {
             // Who asks for both is searched for once, and surely.
-            (Some(wish), _) => self.assigned(wish, candidates).map(Some),
+            (Some(wish), _) => self.assigned(wish, functions, candidates).map(Some),
             (None, Some(tool)) => {
                 // Whose provider searches has a tool of its own in its place; where none does, an engine takes over.
                 let native = candidates
@@ -207,7 +212,7 @@ impl WebSearch {
                     },
                     ..tool.wish.clone()
                 };
-                let errand = self.assigned(&wish, candidates)?;
+                let errand = self.assigned(&wish, functions, candidates)?;
                 Ok(Some(match errand {
                     Errand::Engine(engine, _) => Errand::Tool(engine, tool.clone()),
                     other => other,
@@ -217,19 +222,29 @@ impl WebSearch {
         }
     }
 
-    fn assigned(&self, wish: &Wish, candidates: &mut Vec<Candidate>) -> Result<Errand, NoSearch> {
-        let searches = |candidate: &Candidate| candidate.endpoint.searches();
+    fn assigned(
+        &self,
+        wish: &Wish,
+        functions: bool,
+        candidates: &mut Vec<Candidate>,
+    ) -> Result<Errand, NoSearch> {
+        let fits = |candidate: &Candidate| fits(candidate, wish, functions);
         let engine = match wish.searcher {
             Searcher::Engine(engine) => Some(self.configured(engine)?),
             Searcher::Native => None,
             // The search is one for all attempts, so the provider's own serves where all of them have it.
-            Searcher::Any if candidates.iter().all(searches) => None,
+            Searcher::Any if candidates.iter().all(fits) => None,
             Searcher::Any => self.usual(),
         };
         if let Some(engine) = engine {
             return Ok(Errand::Engine(engine.clone(), wish.clone()));
         }
-        candidates.retain(searches);
+        if wish.searcher == Searcher::Native {
+            // What its search cannot do the wire says.
+            candidates.retain(|candidate| candidate.endpoint.searches());
+        } else {
+            candidates.retain(fits);
+        }
         match (candidates.is_empty(), wish.searcher) {
             (false, _) => Ok(Errand::Provider(wish.clone())),
             (true, Searcher::Native) => Err(NoSearch::NotNative),
@@ -285,6 +300,15 @@ impl WebSearch {
             .into_iter()
             .find_map(|engine| self.configured(engine).ok())
     }
+}
+
+/// Whether an endpoint's provider can make such a search. Google's takes no list of domains (contract 8.2), and most of its
+/// models do not search beside functions.
+fn fits(candidate: &Candidate, wish: &Wish, functions: bool) -> bool {
+    let endpoint = &candidate.endpoint;
+    let googles = matches!(endpoint.target.wire, WireName::Gemini | WireName::Vertex);
+    let limited = !(wish.include.is_empty() && wish.exclude.is_empty());
+    endpoint.searches() && !(googles && (limited || functions))
 }
 
 /// An engine as the dialer knows it.

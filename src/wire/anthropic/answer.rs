@@ -1,8 +1,8 @@
 //! A whole answer into a [`Reply`], and what its blocks say, whole or in part.
 
 use bytes::Bytes;
-use serde_json::json;
 use serde_json::value::RawValue;
+use serde_json::{Value, json};
 
 use super::usage::{Counted, UsageShape};
 use super::{FORMAT, reported};
@@ -83,6 +83,8 @@ pub(super) fn read(body: &Bytes) -> Result<Reply, DecodeError> {
 #[derive(Default)]
 struct Gathered {
     texts: Vec<JsonText>,
+    /// Characters of the texts so far.
+    said: usize,
     thoughts: Vec<JsonText>,
     details: Vec<Raw>,
     calls: Vec<ToolCall>,
@@ -93,9 +95,15 @@ impl Gathered {
     fn add(&mut self, buffer: &Bytes, answer: &MessageShape<'_>, block: &BlockShape<'_>) {
         match word(block.kind).as_deref() {
             Some("text") => {
-                self.texts.extend(text(buffer, block.text));
+                let start = self.said;
+                if let Some(text) = text(buffer, block.text) {
+                    self.said += text.characters();
+                    self.texts.push(text);
+                }
+                let place = (start, self.said);
+                let cited = block.citations.0.iter().filter_map(cited);
                 self.citations
-                    .extend(block.citations.0.iter().filter_map(cited));
+                    .extend(cited.filter_map(|cited| annotation(cited, place)));
             }
             Some("thinking") => {
                 self.thoughts.extend(text(buffer, block.thinking));
@@ -215,8 +223,8 @@ fn detail(kind: &str, index: usize) -> ObjectWriter {
     detail
 }
 
-/// A source on the web as an annotation (contract 3.6). Places in the caller's own documents have no form there.
-pub(super) fn cited(citation: &CitationShape<'_>) -> Option<Raw> {
+/// A source on the web, as an annotation has it (contract 3.6). Places in the caller's own documents have no form there.
+pub(super) fn cited(citation: &CitationShape<'_>) -> Option<Value> {
     let mut cited = json!({"url": word(citation.url)?});
     if let Some(title) = word(citation.title) {
         cited["title"] = json!(title);
@@ -224,5 +232,12 @@ pub(super) fn cited(citation: &CitationShape<'_>) -> Option<Raw> {
     if let Some(content) = word(citation.cited_text) {
         cited["content"] = json!(content);
     }
+    Some(cited)
+}
+
+/// The annotation of a source, which the whole text of its block rests on: from where to where in the answer.
+pub(super) fn annotation(mut cited: Value, (start, end): (usize, usize)) -> Option<Raw> {
+    cited["start_index"] = start.into();
+    cited["end_index"] = end.into();
     Raw::of(&json!({"type": "url_citation", "url_citation": cited})).ok()
 }

@@ -1,9 +1,10 @@
 //! A streamed answer, event by event, into [`Event`]s.
 
 use bytes::Bytes;
+use serde_json::Value;
 
 use super::answer::{BlockShape, CitationShape, MessageShape, StopShape};
-use super::answer::{called, cited, ended, input, sealed, served_by, signed};
+use super::answer::{annotation, called, cited, ended, input, sealed, served_by, signed};
 use super::usage::{Counted, UsageShape};
 use super::{reported, with_status};
 use crate::domain::event::{About, Choice, Event, Message};
@@ -45,6 +46,8 @@ pub(super) struct EventDecoder {
     /// The blocks that have begun and not ended, by their number.
     open: Vec<(u64, Open)>,
     calls: u32,
+    /// Characters of text so far.
+    said: usize,
     /// How many blocks of thought there were.
     thoughts: usize,
 }
@@ -52,7 +55,12 @@ pub(super) struct EventDecoder {
 /// A block that has begun.
 #[derive(Clone, Debug)]
 enum Open {
-    Text,
+    Text {
+        /// Where it begins in the answer.
+        start: usize,
+        /// What it rests on; where it ends is not known yet.
+        cited: Vec<Value>,
+    },
     Thought {
         index: usize,
     },
@@ -130,8 +138,13 @@ impl EventDecoder {
         let mut message = Message::default();
         let open = match word(block.kind).as_deref() {
             Some("text") => {
+                let start = self.said;
                 message.content = text(buffer, block.text);
-                Open::Text
+                self.said += message.content.as_ref().map_or(0, JsonText::characters);
+                Open::Text {
+                    start,
+                    cited: Vec::new(),
+                }
             }
             Some("thinking") => {
                 let index = self.thought();
@@ -166,9 +179,10 @@ impl EventDecoder {
         let mut message = Message::default();
         let open = self.open.iter_mut().rfind(|(known, _)| *known == number);
         match open.map(|(_, open)| open) {
-            Some(Open::Text) => {
+            Some(Open::Text { cited: sources, .. }) => {
                 message.content = text(buffer, delta.text);
-                message.annotations = only(cited(&delta.citation));
+                self.said += message.content.as_ref().map_or(0, JsonText::characters);
+                sources.extend(cited(&delta.citation));
             }
             Some(Open::Thought { index }) => {
                 message.reasoning = text(buffer, delta.thinking);
@@ -186,18 +200,27 @@ impl EventDecoder {
         message
     }
 
-    /// A call that got no arguments has those of its beginning, or none: an empty object then.
+    /// A call that got no arguments has those of its beginning, or none: an empty object then. What a text rests on is
+    /// told once it is known where the text ends.
     fn close(&mut self, number: u64) -> Message {
         let mut message = Message::default();
         let at = self.open.iter().rposition(|(known, _)| *known == number);
         let open = at.map(|at| self.open.remove(at).1);
-        if let Some(Open::Call {
-            index,
-            whole,
-            argued: false,
-        }) = open
-        {
-            message.tool_calls = vec![arguments(index, whole.or_else(no_arguments))];
+        match open {
+            Some(Open::Call {
+                index,
+                whole,
+                argued: false,
+            }) => message.tool_calls = vec![arguments(index, whole.or_else(no_arguments))],
+            Some(Open::Text { start, cited }) => {
+                let place = (start, self.said);
+                let cited = cited.into_iter();
+                let annotations: Vec<Raw> =
+                    cited.filter_map(|cited| annotation(cited, place)).collect();
+                message.annotations = (!annotations.is_empty())
+                    .then(|| Raw::array(annotations.iter().map(Raw::as_str)));
+            }
+            Some(_) | None => {}
         }
         message
     }
