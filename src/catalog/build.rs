@@ -163,7 +163,11 @@ fn model(
     if endpoints.is_empty() && disabled.is_empty() {
         return None;
     }
-    let embedding = row.kind == Some(Kind::Embedding);
+    let kind = match row.kind {
+        None | Some(Kind::Chat) => ModelKind::Chat,
+        Some(Kind::Embedding) => ModelKind::Embedding,
+        Some(Kind::Rerank) => ModelKind::Rerank,
+    };
     Some(Model {
         id: ModelId::from(row.id.as_str()),
         canonical_slug: row.canonical_slug.clone().unwrap_or_else(|| row.id.clone()),
@@ -173,11 +177,7 @@ fn model(
             .split_once('/')
             .map_or(row.id.as_str(), |(author, _)| author)
             .to_owned(),
-        kind: if embedding {
-            ModelKind::Embedding
-        } else {
-            ModelKind::Chat
-        },
+        kind,
         created: row.created,
         description: row.description.clone(),
         hugging_face_id: row.hugging_face_id.clone(),
@@ -187,7 +187,7 @@ fn model(
             .input_modalities
             .clone()
             .unwrap_or_else(|| vec!["text".to_owned()]),
-        output_modalities: output_modalities(row, embedding),
+        output_modalities: output_modalities(row, kind),
         knowledge_cutoff: row.knowledge_cutoff.clone(),
         reasoning: reasoning_of(row),
         endpoints,
@@ -195,8 +195,12 @@ fn model(
     })
 }
 
-fn output_modalities(row: &ModelRow, embedding: bool) -> Vec<String> {
-    let usual = if embedding { "embeddings" } else { "text" };
+fn output_modalities(row: &ModelRow, kind: ModelKind) -> Vec<String> {
+    let usual = match kind {
+        ModelKind::Chat => "text",
+        ModelKind::Embedding => "embeddings",
+        ModelKind::Rerank => "rerank",
+    };
     row.output_modalities
         .clone()
         .unwrap_or_else(|| vec![usual.to_owned()])
@@ -257,7 +261,7 @@ fn endpoint(
             supported: written.clone(),
             unsupported: Vec::new(),
         },
-        (Some(Kind::Embedding), None) => parameters::Parameters::default(),
+        (Some(Kind::Embedding | Kind::Rerank), None) => parameters::Parameters::default(),
         (_, None) => parameters::derive(
             model.capabilities.map(|can| can.overlaid(row.capabilities)),
             behaviour,

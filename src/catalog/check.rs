@@ -11,7 +11,7 @@ const QUANTIZATIONS: [&str; 11] = [
 /// What may go in.
 pub(super) const INPUTS: [&str; 5] = ["text", "image", "file", "audio", "video"];
 /// What may come out.
-pub(super) const OUTPUTS: [&str; 4] = ["text", "image", "audio", "embeddings"];
+pub(super) const OUTPUTS: [&str; 5] = ["text", "image", "audio", "embeddings", "rerank"];
 
 /// A slug can stand in a tag, a path and a list.
 pub(super) fn slug(slug: String) -> Result<String, String> {

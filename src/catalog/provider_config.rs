@@ -316,6 +316,7 @@ fn read_prices(fields: &mut Fields<'_>) -> PricesRow {
         audio_out: price("audio_out"),
         image: price("image"),
         request: price("request"),
+        search_unit: price("search_unit"),
         web_search: price("web_search"),
     }
 }

@@ -103,7 +103,7 @@ pub(super) struct ModelRow {
     pub(super) max_output_tokens: Option<u64>,
     /// `["text"]` when left out.
     pub(super) input_modalities: Option<Vec<String>>,
-    /// `["text"]` when left out, `["embeddings"]` for an embedding model.
+    /// `["text"]` when left out, `["embeddings"]` for an embedding model, `["rerank"]` for a reranker.
     pub(super) output_modalities: Option<Vec<String>>,
     /// `None` when nothing is known, as of an operator's own models.
     pub(super) capabilities: Option<Capabilities>,
@@ -116,6 +116,7 @@ pub(super) struct ModelRow {
 pub(super) enum Kind {
     Chat,
     Embedding,
+    Rerank,
 }
 
 /// What a model can do; left out means no, but for `temperature`, which most models take.
@@ -224,6 +225,7 @@ pub(super) struct PricesRow {
     pub(super) audio_out: Option<Picos>,
     pub(super) image: Option<Picos>,
     pub(super) request: Option<Picos>,
+    pub(super) search_unit: Option<Picos>,
     pub(super) web_search: Option<Picos>,
 }
 
@@ -241,6 +243,7 @@ impl PricesRow {
             audio_out: self.audio_out.or(base.audio_out),
             image: self.image.or(base.image),
             request: self.request.or(base.request),
+            search_unit: self.search_unit.or(base.search_unit),
             web_search: self.web_search.or(base.web_search),
         }
     }

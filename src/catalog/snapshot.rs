@@ -61,7 +61,7 @@ pub struct Model {
     pub max_output_tokens: Option<u64>,
     /// `text`, `image`, `file`, `audio`, `video`.
     pub input_modalities: Vec<String>,
-    /// `text`, `image`, `audio`, `embeddings`.
+    /// `text`, `image`, `audio`, `embeddings`, `rerank`.
     pub output_modalities: Vec<String>,
     /// `YYYY-MM-DD` or `YYYY-MM`.
     pub knowledge_cutoff: Option<String>,
@@ -80,6 +80,8 @@ pub enum ModelKind {
     Chat,
     /// Embeddings.
     Embedding,
+    /// Orders of documents.
+    Rerank,
 }
 
 /// A model's reasoning, as contract 13.2 shows it.
@@ -372,6 +374,8 @@ pub struct Prices {
     pub image: Option<Picos>,
     /// A request.
     pub request: Option<Picos>,
+    /// A unit of a search: a query over up to a hundred documents.
+    pub search_unit: Option<Picos>,
     /// A web search run by the provider.
     pub web_search: Option<Picos>,
 }
@@ -389,6 +393,7 @@ impl Prices {
             audio_out,
             image,
             request,
+            search_unit,
             web_search,
         } = *self;
         let apart = [
@@ -400,6 +405,7 @@ impl Prices {
             audio_out,
             image,
             request,
+            search_unit,
             web_search,
         ];
         let apart = apart.into_iter().flatten();

@@ -2,7 +2,7 @@
 
 use super::json::{JsonObject, Raw};
 
-/// A request for a completion or for embeddings. What it is about stays raw bytes inside `body`.
+/// A request for a completion, for embeddings or for an order. What it is about stays raw bytes inside `body`.
 #[derive(Clone, Debug)]
 pub struct Call {
     /// What the body holds and the answer must look like.
@@ -36,6 +36,8 @@ pub enum Form {
     Text,
     /// `input` in, a vector for each of its parts out (contract 12).
     Embeddings,
+    /// `query` and `documents` in, the documents in the order of their relevance out (contract 12).
+    Rerank,
 }
 
 /// What a request says of its application and end user (contract 1.4, 2.1). Recorded, not trusted.

@@ -14,10 +14,21 @@ pub struct Reply {
     /// The embeddings, in the order of what was embedded and in the encoding that was asked for: JSON arrays of
     /// numbers, or texts with 32-bit floats, little-endian, in base64. None for a completion.
     pub vectors: Vec<Raw>,
+    /// Documents in the order of their relevance, the best first; none but where an order was asked for.
+    pub ranking: Vec<Ranked>,
     /// What the provider says was used; `None` when it is silent.
     pub usage: Option<Tokens>,
     /// Facts about the answer as a whole.
     pub about: About,
+}
+
+/// A document of the request in an order.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Ranked {
+    /// Its place among the documents, from 0.
+    pub index: usize,
+    /// How relevant it is: a JSON number, as the provider wrote it.
+    pub score: Raw,
 }
 
 /// One step of a streamed answer.
@@ -214,6 +225,6 @@ impl Reply {
     /// Whether the answer has anything to say (contract 6.8: an empty answer fails over).
     pub fn is_empty(&self) -> bool {
         let says_nothing = |choice: &Choice| choice.message.is_empty() && choice.finish.is_none();
-        self.vectors.is_empty() && self.choices.iter().all(says_nothing)
+        self.vectors.is_empty() && self.ranking.is_empty() && self.choices.iter().all(says_nothing)
     }
 }

@@ -25,7 +25,7 @@ pub struct Generation {
     pub served: Option<Served>,
     /// The slug as requested.
     pub requested_model: String,
-    /// `completions` for chat and text alike, or `embeddings` (contract 14.1 `api_type`).
+    /// `completions` for chat and text alike, `embeddings` or `rerank` (contract 14.1 `api_type`).
     pub api_type: String,
     /// Whether the answer was streamed.
     pub streamed: bool,

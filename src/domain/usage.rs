@@ -30,6 +30,8 @@ pub struct Tokens {
     pub images: u64,
     /// Web searches that the provider ran.
     pub web_searches: u64,
+    /// Units of a search that were billed in place of tokens: a query over up to a hundred documents.
+    pub search_units: u64,
 }
 
 impl Tokens {
@@ -48,6 +50,7 @@ impl Tokens {
             image_out: add(self.image_out, other.image_out),
             images: add(self.images, other.images),
             web_searches: add(self.web_searches, other.web_searches),
+            search_units: add(self.search_units, other.search_units),
         }
     }
 

@@ -12,7 +12,7 @@ use super::layers;
 use super::manage::{activity, credits, explain, generation, key, keys, models, providers};
 use super::metrics;
 use super::routes::{Route, Routes};
-use super::skins::{chat, completions, embeddings, messages, responses};
+use super::skins::{chat, completions, embeddings, messages, rerank, responses};
 use crate::app::App;
 use crate::console::refusal::Refusal;
 use crate::console::{self, assets, visit};
@@ -57,6 +57,7 @@ fn api() -> Routes<App> {
         .post("/chat/completions", chat::chat)
         .post("/completions", completions::completions)
         .post("/embeddings", embeddings::embeddings)
+        .post("/rerank", rerank::rerank)
         .post("/responses", responses::responses)
         .post("/messages", messages::messages)
         .post("/messages/count_tokens", messages::count_tokens)

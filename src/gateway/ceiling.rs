@@ -72,6 +72,7 @@ impl Ceiling {
             output_tokens: 0,
             images: plan.needs.images,
             searches: errand.map_or(0, Errand::provider_searches),
+            search_units: plan.search_units,
         };
         let search = errand.map_or(Nanos::ZERO, Errand::most);
         let whole = Demand {

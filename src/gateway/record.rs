@@ -38,6 +38,8 @@ pub(super) struct Planned {
     pub(super) prompt: Prompt,
     /// Images in the prompt, however they are sent: no provider reports them.
     pub(super) images: u64,
+    /// The most units of a search that it can be billed as.
+    pub(super) search_units: u64,
     /// Whether there are media in the prompt.
     pub(super) shows_media: bool,
     /// Whether media are wanted in the answer.
@@ -51,6 +53,7 @@ impl Planned {
             catalog_version: catalog.version.clone(),
             prompt: plan.prompt,
             images: plan.needs.images,
+            search_units: plan.search_units,
             shows_media: !plan.needs.input.is_empty(),
             wants_media: !plan.needs.output.is_empty(),
         }
@@ -252,10 +255,11 @@ impl Run {
         );
     }
 
-    /// How the run ended, as the insurance judges it: vectors have no finish reason, and that they came is success.
+    /// How the run ended, as the insurance judges it: vectors and orders have no finish reason, and that they came is
+    /// success.
     fn success(&self, meter: &Meter) -> Option<FinishReason> {
         match self.call.form {
-            Form::Embeddings => Some(FinishReason::Stop),
+            Form::Embeddings | Form::Rerank => Some(FinishReason::Stop),
             Form::Chat | Form::Text => meter.finish().map(|finish| finish.reason),
         }
     }
@@ -288,6 +292,7 @@ impl Run {
             api_type: match self.call.form {
                 Form::Chat | Form::Text => "completions",
                 Form::Embeddings => "embeddings",
+                Form::Rerank => "rerank",
             }
             .to_owned(),
             streamed: self.call.stream,

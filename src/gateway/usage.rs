@@ -9,12 +9,17 @@ use crate::domain::usage::{Tokens, Usage, UsageSource};
 use crate::plan::estimate::{media_tokens, text_of};
 use crate::stream::count;
 use crate::stream::meter::Meter;
-use crate::stream::sanity::{Doubt, Doubts, Seen, corrected, fitting};
+use crate::stream::sanity::{Doubt, Doubts, Seen, UNSEEN, corrected, fitting};
 
 /// The usage to charge, and the provider's report where it was not believed.
 pub(super) async fn charged(run: &Run, meter: &mut Meter) -> (Usage, Option<Tokens>) {
     let seen = seen(run, meter);
-    let usage = believed(meter.usage().await, &seen, run, meter).await;
+    let usage = match run.call.form {
+        Form::Rerank => ranked(meter.usage().await, run),
+        Form::Chat | Form::Text | Form::Embeddings => {
+            believed(meter.usage().await, &seen, run, meter).await
+        }
+    };
     let Usage { tokens, source } = usage.charged;
     if let Some(reported) = &usage.disbelieved {
         log(run, &tokens, reported);
@@ -27,6 +32,42 @@ pub(super) async fn charged(run: &Run, meter: &mut Meter) -> (Usage, Option<Toke
 struct Believed {
     charged: Usage,
     disbelieved: Option<Tokens>,
+}
+
+/// What an order of documents used: tokens, or units of a search. More than could have been sent is not believed; where
+/// nothing is said, what could be billed is.
+fn ranked(usage: Usage, run: &Run) -> Believed {
+    let planned = &run.planned;
+    let most = Tokens {
+        prompt: planned.prompt.text_bytes.saturating_add(UNSEEN),
+        search_units: planned.search_units,
+        ..Tokens::default()
+    };
+    let told = usage.tokens;
+    let tokens = match usage.source {
+        UsageSource::Reported if planned.prompt.media > 0 => told,
+        UsageSource::Reported => Tokens {
+            prompt: told.prompt.min(most.prompt),
+            search_units: told.search_units.min(most.search_units.saturating_mul(2)),
+            ..told
+        },
+        UsageSource::Estimated | UsageSource::Clamped => Tokens {
+            search_units: most.search_units,
+            ..told
+        },
+    };
+    let refuted = tokens != told && usage.source == UsageSource::Reported;
+    Believed {
+        charged: Usage {
+            tokens,
+            source: if refuted {
+                UsageSource::Clamped
+            } else {
+                usage.source
+            },
+        },
+        disbelieved: refuted.then_some(told),
+    }
 }
 
 async fn believed(usage: Usage, seen: &Seen, run: &Run, meter: &mut Meter) -> Believed {
@@ -77,8 +118,8 @@ fn seen(run: &Run, meter: &Meter) -> Seen {
         prompt_bytes: planned.prompt.text_bytes,
         prompt_is_open: planned.shows_media || endpoint.pricing.base.web_search.is_some(),
         longest_prompt: match run.call.form {
-            // Inputs to embed stand each on its own in the context.
-            Form::Embeddings => None,
+            // Inputs to embed stand each on its own in the context, and so do documents.
+            Form::Embeddings | Form::Rerank => None,
             Form::Chat | Form::Text => endpoint.context_length.or(endpoint.max_prompt_tokens),
         },
         answer_bytes: meter.answer_bytes(),

@@ -23,10 +23,13 @@ pub struct Demand {
     pub images: u64,
     /// Searches that the provider may make.
     pub searches: u64,
+    /// Units of a search over documents.
+    pub search_units: u64,
 }
 
 /// The most a request can cost: every prompt token at the dearest class of input, every output token at
-/// the dearest class of output, at the dearest tier the prompt reaches, its images and searches, and the fee of a request.
+/// the dearest class of output, at the dearest tier the prompt reaches, its images, searches and units of a search, and
+/// the fee of a request.
 pub fn most(pricing: &Pricing, demand: &Demand, at_ms: i64, terms: &Terms) -> Nanos {
     let reached = pricing
         .tiers
@@ -67,6 +70,10 @@ fn most_at(prices: &Prices, demand: &Demand) -> i128 {
         .saturating_add(times(
             prices.web_search.unwrap_or_default(),
             demand.searches,
+        ))
+        .saturating_add(times(
+            prices.search_unit.unwrap_or_default(),
+            demand.search_units,
         ))
         .saturating_add(times(prices.request.unwrap_or_default(), 1))
 }
@@ -197,6 +204,10 @@ fn extras_cost(prices: &Prices, tokens: &Tokens) -> i128 {
     times(prices.request.unwrap_or_default(), 1)
         .saturating_add(times(prices.image.unwrap_or_default(), tokens.images))
         .saturating_add(times(
+            prices.search_unit.unwrap_or_default(),
+            tokens.search_units,
+        ))
+        .saturating_add(times(
             prices.web_search.unwrap_or_default(),
             tokens.web_searches,
         ))
@@ -238,6 +249,7 @@ fn shown(prices: &Prices, multiplier: Ppm) -> String {
         ("audio_out", prices.audio_out),
         ("image", prices.image),
         ("request", prices.request),
+        ("search_unit", prices.search_unit),
         ("web_search", prices.web_search),
     ];
     let mut shown = Map::new();

@@ -1,6 +1,7 @@
 //! About how many tokens a prompt has, from its bytes and without a tokenizer: the hot path's guess,
 //! good enough to size a hold and to rule out endpoints that are far too small.
 
+use super::rerank;
 use crate::domain::call::{Call, Form};
 use crate::domain::input;
 use crate::domain::json::{Raw, end_of_string};
@@ -35,13 +36,16 @@ pub struct Prompt {
 impl Prompt {
     /// Measures the prompt of `call`.
     pub fn of(call: &Call) -> Self {
+        if call.form == Form::Rerank {
+            return rerank::prompt(call);
+        }
         let mut text_bytes = 0;
         let media = pieces(call, |text| text_bytes += text.len() as u64);
         Prompt { text_bytes, media }
     }
 
     /// Measures one value of a request.
-    fn of_value(value: &Raw) -> Self {
+    pub(super) fn of_value(value: &Raw) -> Self {
         let mut text_bytes = 0;
         let media = pieces_of_json(value.as_bytes(), &mut |text| {
             text_bytes += text.len() as u64
@@ -55,9 +59,11 @@ impl Prompt {
     }
 }
 
-/// About how many of a prompt's tokens must fit a model's context together: inputs to embed stand each on its own.
+/// About how many of a prompt's tokens must fit a model's context together: inputs to embed stand each on its own, and
+/// documents to rank are cut by the provider where they are too long for it.
 pub fn context_tokens(call: &Call, prompt: &Prompt) -> u64 {
     match (call.form, call.body.given("input")) {
+        (Form::Rerank, _) => rerank::query(call).tokens(),
         (Form::Embeddings, Some(input)) => {
             let parts = input::parts(input);
             let tokens = parts.iter().map(|part| Prompt::of_value(part).tokens());
@@ -67,7 +73,7 @@ pub fn context_tokens(call: &Call, prompt: &Prompt) -> u64 {
     }
 }
 
-/// The text of a prompt as JSON, media left out, for who counts it.
+/// The text of a prompt as JSON, media left out, for who counts it. Nobody counts what is ranked.
 pub fn text_of(call: &Call) -> String {
     let mut text = Vec::new();
     pieces(call, |piece| text.extend_from_slice(piece));

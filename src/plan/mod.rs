@@ -12,6 +12,7 @@ pub mod conversation;
 pub mod estimate;
 pub mod needs;
 pub mod preferences;
+mod rerank;
 mod router;
 pub mod slug;
 #[cfg(test)]
@@ -55,6 +56,8 @@ pub struct Plan {
     pub context_tokens: u64,
     /// How large the prompt is.
     pub prompt: Prompt,
+    /// The most units of a search that it can be billed as.
+    pub search_units: u64,
     /// The caller's cap on output tokens.
     pub max_tokens: Option<u64>,
     /// How many choices are generated, each up to the cap.
@@ -223,6 +226,7 @@ pub fn plan(
         entries,
         preferences,
         context_tokens: estimate::context_tokens(call, &prompt),
+        search_units: rerank::search_units(call),
         prompt,
         max_tokens: call.max_tokens,
         choices: call.choices,
@@ -261,6 +265,7 @@ fn resolve(slug: &str, wish: &Wish<'_>, catalog: &Snapshot) -> Result<Resolved, 
     let (kind, wanted) = match wish.call.form {
         Form::Chat | Form::Text => (ModelKind::Chat, "a chat"),
         Form::Embeddings => (ModelKind::Embedding, "an embedding"),
+        Form::Rerank => (ModelKind::Rerank, "a reranking"),
     };
     if let Some(model) = models.iter().find(|model| model.kind != kind) {
         return Err(PlanError::WrongKind {

@@ -4,7 +4,7 @@
 use memchr::memmem;
 
 use crate::catalog::PARAMETERS;
-use crate::domain::call::Call;
+use crate::domain::call::{Call, Form};
 
 /// What a request needs.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -13,7 +13,7 @@ pub struct Needs {
     pub parameters: Vec<&'static str>,
     /// Media in its messages: `image`, `file`, `audio`, `video`.
     pub input: Vec<&'static str>,
-    /// Images in its messages, which some endpoints price apiece.
+    /// Images in its messages or in what is to be embedded, which some endpoints price apiece.
     pub images: u64,
     /// Media it wants in the answer, text aside: `image`, `audio`.
     pub output: Vec<&'static str>,
@@ -30,11 +30,12 @@ pub const SOFT: [&str; 4] = [
 impl Needs {
     /// The needs of a call.
     pub fn of(call: &Call) -> Self {
-        let (input, images) = call
-            .body
-            .given("messages")
-            .map(|messages| media(messages.as_bytes()))
-            .unwrap_or_default();
+        let found = |name: &str| call.body.given(name).map(|value| media(value.as_bytes()));
+        // Which of the models that embed can see is not known; what their pictures cost is.
+        let (input, images) = match call.form {
+            Form::Embeddings => (Vec::new(), found("input").unwrap_or_default().1),
+            _ => found("messages").unwrap_or_default(),
+        };
         Needs {
             parameters: PARAMETERS
                 .into_iter()

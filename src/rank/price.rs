@@ -25,7 +25,11 @@ pub fn expected(plan: &Plan, pricing: &Pricing, cache_hits_ppm: u32, at_ms: i64)
         .map_or(EXPECTED_ANSWER, |cap| cap.min(EXPECTED_ANSWER))
         .saturating_mul(plan.choices);
     let request = prices.request.unwrap_or_default().times(1);
-    let sum = prompt + prices.completion.times(answer) + request;
+    let search = prices
+        .search_unit
+        .unwrap_or_default()
+        .times(plan.search_units);
+    let sum = prompt + prices.completion.times(answer) + request + search;
     let multiplier = pricing
         .schedule
         .as_ref()

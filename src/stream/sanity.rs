@@ -15,7 +15,7 @@ const PROMPT_BYTES_A_TOKEN: u64 = 32;
 /// Shorter texts than this are too short for an average.
 const SHORT: u64 = 64;
 /// Tokens that a provider may add to a prompt or an answer without showing them: templates, its own instructions.
-const UNSEEN: u64 = 8_192;
+pub const UNSEEN: u64 = 8_192;
 /// A report of less than one in so many counted tokens is wrong; vocabularies differ by less.
 const ANSWER_SHORT_OF: u64 = 2;
 const PROMPT_SHORT_OF: u64 = 4;

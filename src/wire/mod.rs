@@ -17,6 +17,7 @@ pub mod assertion;
 pub mod bedrock;
 mod call_id;
 pub mod chat;
+pub mod cohere;
 mod fault;
 mod finish;
 pub mod gemini;
@@ -25,6 +26,7 @@ pub mod openai;
 mod path;
 mod progress;
 pub mod quirks;
+mod ranking;
 pub mod responses;
 mod shape;
 pub mod sign;
@@ -61,7 +63,8 @@ pub fn wire(name: WireName) -> Option<&'static dyn Wire> {
         WireName::VertexAnthropic => Some(&anthropic::AtVertex),
         // The same as OpenAI's but for its address and its sign-in.
         WireName::VertexOpenai => Some(&openai::OpenAi),
-        WireName::Cohere | WireName::Watsonx | WireName::Replicate => None,
+        WireName::Cohere => Some(&cohere::Cohere),
+        WireName::Watsonx | WireName::Replicate => None,
     }
 }
 

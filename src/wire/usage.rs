@@ -116,6 +116,7 @@ impl UsageShape<'_> {
                 self.server_tool_details.searches,
                 self.searches,
             ]),
+            search_units: 0,
         };
         let apart = apart(&tokens, total, reasoning_apart);
         tokens.completion = tokens.completion.saturating_add(apart);

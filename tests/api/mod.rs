@@ -10,5 +10,6 @@ mod messages;
 mod metrics;
 mod money;
 mod online;
+mod rerank;
 mod responses;
 mod search_tool;

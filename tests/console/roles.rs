@@ -23,6 +23,7 @@ const API: &[(&str, &str, [u16; 4])] = &[
     ("POST", "/completions", [401, 200, 403, 403]),
     // The key may; its body, which is empty here, is refused.
     ("POST", "/embeddings", [401, 400, 403, 403]),
+    ("POST", "/rerank", [401, 400, 403, 403]),
     ("POST", "/responses", [401, 200, 403, 403]),
     ("POST", "/messages", [401, 200, 403, 403]),
     ("POST", "/messages/count_tokens", [401, 200, 403, 403]),

@@ -206,6 +206,7 @@ fn routes() -> Vec<(
             json,
             object(&["input_tokens"], json!({"input_tokens": number()})),
         ),
+        ("12", "post", "/rerank", 200, json, ranking()),
         ("9", "post", "/completions", 200, json, text_completion()),
         ("9", "post", "/completions", 200, events, event),
         (
@@ -372,6 +373,23 @@ fn previous_errors() -> Value {
         json!({"provider": text(), "code": text(), "status": status}),
     );
     json!({"type": "array", "items": slim})
+}
+
+/// Contract 12.
+fn ranking() -> Value {
+    let document = object(&[], json!({"text": text(), "image": text()}));
+    let result = object(
+        &["index", "relevance_score", "document"],
+        json!({"index": number(), "relevance_score": {"type": "number"}, "document": document}),
+    );
+    let usage = object(
+        &["cost"],
+        json!({"total_tokens": number(), "search_units": number(), "cost": {"type": "number"}}),
+    );
+    object(
+        &["id", "model", "provider", "results", "usage"],
+        json!({"id": text(), "model": text(), "provider": text(), "results": {"type": "array", "items": result}, "usage": usage}),
+    )
 }
 
 /// Contract 3.6.

@@ -11,6 +11,7 @@ mod embeddings;
 mod held;
 mod recorded;
 mod refusals;
+mod rerank;
 mod schemas;
 mod search;
 mod skins;
@@ -22,12 +23,13 @@ use serde_json::{Value, json};
 use turnpike::edge::router;
 
 /// The routes of each test, as `METHOD /path` below `/api/v1`. A test that ends has been answered well on each of them.
-const HELD: [&[&str]; 6] = [
+const HELD: [&[&str]; 7] = [
     accounts::ROUTES,
     catalogue::ROUTES,
     chat::ROUTES,
     completions::ROUTES,
     embeddings::ROUTES,
+    rerank::ROUTES,
     skins::ROUTES,
 ];
 

@@ -251,6 +251,53 @@ pub(crate) fn vectors(seen: &Seen) -> Script {
     )
 }
 
+/// `[[providers]]` for a provider at `address` of this wire, serving the reranker `acme/sieve` at these prices, with
+/// these quirks.
+pub(crate) fn sieve_at(
+    address: SocketAddr,
+    slug: &str,
+    wire: &str,
+    pricing: &str,
+    quirks: &str,
+) -> String {
+    format!(
+        r#"
+        [[providers]]
+        slug = "{slug}"
+        name = "{slug} Inc"
+        wire = "{wire}"
+        base_url = "http://{address}/v1"
+        quirks = {{ {quirks} }}
+
+        [[providers.models]]
+        id = "acme/sieve"
+        type = "rerank"
+        upstream_model = "sieve-at-{slug}"
+        context_length = 4096
+        pricing = {{ {pricing} }}
+        "#
+    )
+}
+
+/// A rank for each document, in their order: a document that is a number is as relevant as that. Jina's form, and with
+/// `top_k` in the request Voyage's; every document costs three tokens.
+pub(crate) fn ranks(seen: &Seen) -> Script {
+    let documents = seen.body["documents"].as_array().unwrap();
+    let score = |document: &Value| document.as_str()?.parse::<f64>().ok();
+    let rank = |(index, document): (usize, &Value)| json!({"index": index, "relevance_score": score(document).unwrap_or(0.5)});
+    let ranks: Vec<Value> = documents.iter().enumerate().map(rank).collect();
+    let field = if seen.body["top_k"].is_null() {
+        "results"
+    } else {
+        "data"
+    };
+    let tokens = 3 * documents.len();
+    json_body(
+        200,
+        &json!({field: ranks, "model": "sieve", "usage": {"total_tokens": tokens}}),
+    )
+}
+
 struct Shared {
     answer: Box<dyn Fn(&Seen) -> Script + Send + Sync>,
     seen: Arc<Mutex<Vec<Seen>>>,

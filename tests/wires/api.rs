@@ -3,7 +3,7 @@
 use turnpike::domain::call::Form;
 use turnpike::wire::WireName;
 
-use super::expected::{anthropic, bedrock, gemini, openai, responses};
+use super::expected::{anthropic, bedrock, cohere, gemini, openai, responses};
 use super::meaning::Meaning;
 use super::recordings::Recording;
 
@@ -154,6 +154,21 @@ pub(crate) const APIS: &[Api] = &[
             plain: 1,
             streams: 18,
             errors: 0,
+            stream_errors: 0,
+        },
+    },
+    Api {
+        folder: "cohere-v2-chat",
+        wire: WireName::Cohere,
+        form: Form::Chat,
+        is_spoken_by_callers: false,
+        meaning: cohere::meaning,
+        error: cohere::error,
+        last_words_at: cohere::last_words_at,
+        known: Known {
+            plain: 12,
+            streams: 7,
+            errors: 1,
             stream_errors: 0,
         },
     },

@@ -1,5 +1,5 @@
-//! Recorded embeddings through the `openai` wire and Google's: each vector as it was recorded, in the encoding that was
-//! asked for.
+//! Recorded embeddings through the wires that make them: each vector as it was recorded, in the encoding that was asked
+//! for.
 
 use std::sync::Arc;
 
@@ -26,9 +26,13 @@ fn all() -> Vec<Recording> {
 }
 
 fn call(recording: &Recording) -> Call {
+    call_of(&recording.request.body)
+}
+
+fn call_of(body: &Value) -> Call {
     Call {
         form: Form::Embeddings,
-        body: JsonObject::parse(recording.request.body.to_string().into()).unwrap(),
+        body: JsonObject::parse(body.to_string().into()).unwrap(),
         model: None,
         models: Vec::new(),
         stream: false,
@@ -299,4 +303,47 @@ fn vertex_predicts_for_its_older_models() {
         refused(json!(["a", "b"]), "gemini-embedding-2"),
         "this endpoint embeds one input at a time"
     );
+}
+
+/// A request of Cohere's in the form that the gateway takes.
+fn told(recorded: &Value) -> Value {
+    let image =
+        |url: &Value| json!({"content": [{"type": "image_url", "image_url": {"url": url}}]});
+    let input = match &recorded["images"] {
+        Value::Array(urls) => urls.iter().map(image).collect(),
+        _ => recorded["texts"].clone(),
+    };
+    json!({
+        "input": input, "dimensions": recorded["output_dimension"], "input_type": recorded["input_type"],
+    })
+}
+
+#[test]
+fn coheres_requests_and_vectors_are_those_that_were_recorded() {
+    let wire = wire(WireName::Cohere).unwrap();
+    let mut replayed = 0;
+    for recording in &recordings("cohere-embed") {
+        let (recorded, body) = (&recording.request.body, recording.body());
+        let call = call_of(&told(recorded));
+        let mut target = target(recording);
+        target.upstream_model = recorded["model"].as_str().unwrap().to_owned();
+        if !recording.succeeded() {
+            let fault = wire.fault(recording.response.status, &http::HeaderMap::new(), &body);
+            assert_eq!(recording.response.body["message"], fault.message);
+            continue;
+        }
+        let encoded = wire.encode(&call, &target).unwrap();
+        assert_eq!(encoded.path, "/embed");
+        let sent: Value = serde_json::from_slice(&encoded.body).unwrap();
+        assert_eq!(&sent, recorded, "{}", recording.name);
+        let reply = wire.decode(&call, &target, &body.into()).unwrap();
+        let answer = &recording.response.body;
+        let vectors = reply.vectors.iter().map(|vector| vector.parse().unwrap());
+        let vectors: Vec<Value> = vectors.collect();
+        assert_eq!(answer["embeddings"]["float"], json!(vectors));
+        let billed = &answer["meta"]["billed_units"]["input_tokens"];
+        assert_eq!(reply.usage.map(|tokens| tokens.prompt), billed.as_u64());
+        replayed += 1;
+    }
+    assert!(!are_the_fixtures() || replayed == 2, "{replayed}");
 }

@@ -16,6 +16,7 @@ use super::recordings::{Recording, are_the_fixtures, recordings};
 
 mod anthropic;
 mod bedrock;
+mod cohere;
 pub(crate) mod gemini;
 mod responses;
 

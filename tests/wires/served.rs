@@ -214,6 +214,26 @@ async fn bedrock() {
     }
 }
 
+#[tokio::test]
+async fn cohere() {
+    let upstream = replaying(&["cohere-v2-chat"], is_text_of_coheres).await;
+    let (plain, events, seen) = asked("cohere", &upstream, "co-1").await;
+    check(&plain, &events);
+    for seen in &seen {
+        assert_eq!(
+            (seen.path.as_str(), seen.header("authorization")),
+            ("/v1/chat", Some("Bearer co-1"))
+        );
+        assert_eq!(seen.body["messages"][0]["content"], "Hello");
+    }
+}
+
+/// Some of its texts cite what tools gave back.
+fn is_text_of_coheres(recording: &Recording) -> bool {
+    let ends = recording.response.body.to_string();
+    is_text(recording) && ends.contains("COMPLETE")
+}
+
 /// An answer of another protocol that breaks off is no answer: nothing is charged, and the client is told.
 #[tokio::test]
 async fn a_broken_stream_of_anthropics_is_told() {

@@ -123,6 +123,7 @@ fn used(run: &Generation) -> Markup {
         image_out,
         images,
         web_searches,
+        search_units,
     } = usage.tokens;
     let parts = [
         ("read from the cache", cached),
@@ -141,6 +142,7 @@ fn used(run: &Generation) -> Markup {
             dt { "Tokens out" } dd { (count(completion)) }
             @for (name, number) in parts { @if number > 0 { dt { "… " (name) } dd { (count(number)) } } }
             @if images > 0 { dt { "Images taken" } dd { (count(images)) } }
+            @if search_units > 0 { dt { "Units of search" } dd { (count(search_units)) } }
             @if web_searches > 0 { dt { "Searches" } dd { (count(web_searches)) } }
         }
         p.hint { @match usage.source {
@@ -172,6 +174,7 @@ fn charged(charge: &Charge) -> Markup {
     let by_piece = [
         ("A request", "request"),
         ("An image", "image"),
+        ("A unit of search", "search_unit"),
         ("A search", "web_search"),
     ];
     let fee = charge.fee.saturating_sub(charge.searches);

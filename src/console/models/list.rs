@@ -16,12 +16,13 @@ const TAKES: [(&str, &str); 5] = [
     ("audio", "audio"),
     ("video", "video"),
 ];
-const GIVES: [(&str, &str); 5] = [
+const GIVES: [(&str, &str); 6] = [
     ("", "anything"),
     ("text", "text"),
     ("image", "images"),
     ("audio", "audio"),
     ("embeddings", "embeddings"),
+    ("rerank", "orders of documents"),
 ];
 const CONTEXTS: [(&str, &str); 5] = [
     ("", "any"),

@@ -100,12 +100,14 @@ fn further(endpoint: &Endpoint) -> Markup {
     let Prices {
         request,
         image,
+        search_unit,
         web_search,
         ..
     } = &endpoint.pricing.base;
     let extras = [
         ("a request", request),
         ("an image", image),
+        ("a unit of search", search_unit),
         ("a search", web_search),
     ];
     html! {

@@ -43,7 +43,7 @@ words! {
         ModelNotFound = "model_not_found", "No model has this id.",
             "Look the id up in the model list; ids are written author/slug.";
         WrongEndpoint = "wrong_endpoint", "The model exists, but does not take calls of this kind.",
-            "Send embeddings to /embeddings and conversations to /chat/completions.";
+            "Send what is to be embedded to /embeddings, what is to be ranked to /rerank, and conversations to /chat/completions.";
         NoEndpoints = "no_endpoints", "The model is known, but no provider that this gateway can use serves it now.",
             "Choose another model, or ask the operator to configure a provider for it.";
         ModelUnavailableUpstream = "model_unavailable_upstream", "Every provider that was asked said that it does not have this model any more.",

@@ -10,6 +10,7 @@ mod fields;
 pub mod messages;
 mod render;
 pub(in crate::edge) mod report;
+pub mod rerank;
 pub mod responses;
 mod serve;
 

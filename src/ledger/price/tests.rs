@@ -191,19 +191,20 @@ prop_compose! {
         prompt in price(), completion in price(), cache_read in proptest::option::of(price()), cache_write in proptest::option::of(price()),
         cache_write_1h in proptest::option::of(price()), reasoning in proptest::option::of(price()), audio_in in proptest::option::of(price()),
         audio_out in proptest::option::of(price()), image in proptest::option::of(price()), request in proptest::option::of(price()),
+        search_unit in proptest::option::of(price()),
     ) -> Prices {
-        Prices { prompt, completion, cache_read, cache_write, cache_write_1h, reasoning, audio_in, audio_out, image, request, web_search: None }
+        Prices { prompt, completion, cache_read, cache_write, cache_write_1h, reasoning, audio_in, audio_out, image, request, search_unit, web_search: None }
     }
 }
 
 prop_compose! {
     fn any_tokens()(
         plain in 0_u64..1_000_000, cached in 0_u64..1_000_000, w5 in 0_u64..100_000, w1h in 0_u64..100_000, audio_in in 0_u64..10_000,
-        text in 0_u64..100_000, reasoning in 0_u64..100_000, audio_out in 0_u64..10_000, images in 0_u64..20,
+        text in 0_u64..100_000, reasoning in 0_u64..100_000, audio_out in 0_u64..10_000, images in 0_u64..20, search_units in 0_u64..20,
     ) -> Tokens {
         Tokens {
             prompt: plain + cached + w5 + w1h + audio_in, completion: text + reasoning + audio_out,
-            cached, cache_write_5m: w5, cache_write_1h: w1h, reasoning, audio_in, audio_out, image_out: 0, images, web_searches: 0,
+            cached, cache_write_5m: w5, cache_write_1h: w1h, reasoning, audio_in, audio_out, image_out: 0, images, web_searches: 0, search_units,
         }
     }
 }
@@ -274,6 +275,7 @@ proptest! {
             (tokens.audio_out, or(prices.audio_out, prices.completion)),
             (tokens.images, or(prices.image, Picos::ZERO)),
             (1, or(prices.request, Picos::ZERO)),
+            (tokens.search_units, or(prices.search_unit, Picos::ZERO)),
         ];
         // In units of 10⁻⁹ pico… that is, of a milliardth of a nano-dollar: exact whatever the multiplier.
         let exact: i128 = terms.iter().map(|(count, price)| i128::from(*count) * price).sum::<i128>() * i128::from(ppm.unwrap_or(1_000_000));
@@ -287,7 +289,7 @@ proptest! {
     fn a_charge_never_exceeds_the_ceiling(prices in any_prices(), tokens in any_tokens(), terms in any_terms()) {
         let pricing = Pricing { base: prices, ..Pricing::default() };
         let charged = charge(&pricing, Some(&reported(tokens)), Some(FinishReason::Stop), 0, &terms).net;
-        let demand = Demand { prompt_tokens: tokens.prompt, output_tokens: tokens.completion, images: tokens.images, searches: tokens.web_searches };
+        let demand = Demand { prompt_tokens: tokens.prompt, output_tokens: tokens.completion, images: tokens.images, searches: tokens.web_searches, search_units: tokens.search_units };
         prop_assert!(charged <= most(&pricing, &demand, 0, &terms));
     }
 

@@ -38,7 +38,7 @@ pub fn of(call: &Call) -> Option<String> {
     let text = match call.form {
         Form::Chat => last_turn(call.body.given("messages")?)?,
         Form::Text => call.body.given("prompt")?.parse().ok()?,
-        Form::Embeddings => return None,
+        Form::Embeddings | Form::Rerank => return None,
     };
     let question = cut_words(&text, LONGEST, usize::MAX);
     (!question.is_empty()).then_some(question)

@@ -188,6 +188,9 @@ fn messages(call: &Call) -> Result<Vec<Message>, EncodeError> {
         Form::Embeddings => Err(EncodeError::Unsupported(
             "this endpoint makes no embeddings".to_owned(),
         )),
+        Form::Rerank => Err(EncodeError::Unsupported(
+            "this endpoint ranks no documents".to_owned(),
+        )),
         Form::Text => {
             let prompt = call.body.given("prompt").map(only_text).transpose()?;
             let parts = prompt.into_iter().map(Part::text).collect();

@@ -67,7 +67,7 @@ impl Wire for Gemini {
     fn decode(&self, call: &Call, target: &Target, body: &Bytes) -> Result<Reply, DecodeError> {
         match call.form {
             Form::Embeddings => embeddings::read(call, body),
-            Form::Chat | Form::Text => answer::read(target, body),
+            Form::Chat | Form::Text | Form::Rerank => answer::read(target, body),
         }
     }
 

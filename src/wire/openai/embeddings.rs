@@ -92,7 +92,7 @@ pub(super) fn decode(call: &Call, quirks: &Quirks, body: &Bytes) -> Result<Reply
 }
 
 /// All of it is prompt; Voyage gives the total alone.
-fn tokens(usage: &UsageShape<'_>) -> Option<Tokens> {
+pub(super) fn tokens(usage: &UsageShape<'_>) -> Option<Tokens> {
     let prompt = [usage.prompt, usage.input, usage.total]
         .into_iter()
         .find_map(count)?;

@@ -143,7 +143,7 @@ impl Wanted<'_> {
                 );
                 body.raw("messages", &[b"[", &*message.finish(), b"]"].concat());
             }
-            (Form::Chat | Form::Embeddings, _) => {
+            (Form::Chat | Form::Embeddings | Form::Rerank, _) => {
                 if let Some(given) = self.call.body.given("messages") {
                     let rewritten =
                         messages::rewritten(given, &MessageRules::of(&self.target.quirks));

@@ -1,4 +1,5 @@
-//! OpenAI's chat completions, completions and embeddings, which most providers speak, each with an accent.
+//! OpenAI's chat completions, completions and embeddings, which most providers speak, each with an accent; and the
+//! ranking of documents, which OpenAI lacks and they do not.
 //!
 //! The request body is spliced, not rebuilt: what the gateway does not know reaches the provider. The answer is read
 //! leniently: whatever spelling a provider uses for reasoning, tool calls, usage and errors comes out the same.
@@ -21,6 +22,7 @@ mod messages;
 mod piece;
 mod reasoning;
 mod repeat;
+mod rerank;
 mod stream;
 #[cfg(test)]
 mod tests;
@@ -36,13 +38,16 @@ impl Wire for OpenAi {
     fn encode(&self, call: &Call, target: &Target) -> Result<Encoded, EncodeError> {
         match call.form {
             Form::Embeddings => embeddings::encode(call, target),
+            Form::Rerank => rerank::encode(call, target),
             Form::Chat | Form::Text => encode::encode(call, target),
         }
     }
 
     fn decode(&self, call: &Call, target: &Target, body: &Bytes) -> Result<Reply, DecodeError> {
-        if call.form == Form::Embeddings {
-            return embeddings::decode(call, &target.quirks, body);
+        match call.form {
+            Form::Embeddings => return embeddings::decode(call, &target.quirks, body),
+            Form::Rerank => return rerank::decode(call, body),
+            Form::Chat | Form::Text => {}
         }
         decode::decode(&target.quirks, body)
     }

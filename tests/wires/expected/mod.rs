@@ -7,6 +7,7 @@ use super::recordings::Recording;
 
 pub(crate) mod anthropic;
 pub(crate) mod bedrock;
+pub(crate) mod cohere;
 pub(crate) mod gemini;
 pub(crate) mod openai;
 pub(crate) mod responses;

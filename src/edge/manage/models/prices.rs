@@ -95,7 +95,8 @@ impl PricesView {
             prompt: Some(prices.prompt),
             completion: Some(prices.completion),
             // Older clients read these two without asking whether they are there.
-            request: Some(prices.request.unwrap_or_default()),
+            // A query is what a unit of a search is the price of.
+            request: Some(prices.request.or(prices.search_unit).unwrap_or_default()),
             image: Some(prices.image.unwrap_or_default()),
             audio: prices.audio_in,
             audio_output: prices.audio_out,
