@@ -30,7 +30,7 @@ use crate::plan::{self, Plan, PlanError};
 use crate::plugin::web::{Errand, NoSearch, SearchError, WebSearch};
 use crate::rank::sticky::{Cache, Sticky};
 use crate::rank::{self, Candidate, RankError, Situation, report};
-use crate::stream::client::{self, Begun, Client, Delivery, Head, Left, Receipt, Whole};
+use crate::stream::client::{self, Begun, Client, Delivery, Head, Held, Left, Receipt, Whole};
 use crate::stream::heard::Heard;
 use crate::stream::meter::Meter;
 use crate::stream::relay::{self, Ending, Relayed};
@@ -236,7 +236,10 @@ impl Gateway {
                     lesson,
                 };
                 match (tool, answer) {
-                    (Some(tool), first) => self.steps(run, client, paying, tool, first).await?,
+                    (Some(tool), first) => {
+                        // Large, and seldom: not a part of every journey.
+                        Box::pin(self.steps(run, client, paying, tool, first)).await?;
+                    }
                     (None, Answer::Whole(reply)) => {
                         self.whole(run, client, paying, *reply).await?;
                     }
@@ -370,7 +373,10 @@ impl Gateway {
         let last = match ending {
             Ending::Complete(held) => {
                 stream.leave(run, &mut lesson);
-                let held = lesson.heard.before(held);
+                let held = Held {
+                    choices: lesson.heard.before(held.choices),
+                    ..held
+                };
                 match self.settle(run, hold, &mut meter, Some(lesson)).await {
                     Ok(receipt) => Delivery::Settled(held, Box::new(receipt)),
                     Err(error) => {

@@ -100,6 +100,7 @@ fn call() -> Call {
         provider: None,
         plugins: None,
         origin: Origin::default(),
+        verbatim: None,
     }
 }
 

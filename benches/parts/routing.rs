@@ -123,6 +123,7 @@ fn call(body: &'static str) -> Call {
         provider: body.given("provider").cloned(),
         plugins: None,
         origin: Origin::default(),
+        verbatim: None,
         body,
     }
 }

@@ -95,7 +95,7 @@ async fn inlined(call: &Call, fetcher: &Fetcher) -> Result<Call, Failure> {
     let body = JsonObject::parse(body.finish());
     Ok(Call {
         body: body.map_err(|error| Failure::Unsayable(error.to_string()))?,
-        ..call.clone()
+        ..call.clone().rewritten()
     })
 }
 

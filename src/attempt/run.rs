@@ -268,6 +268,9 @@ impl Upstreams {
             *retry_after = seconds.map(Duration::from_secs);
             return reply.map(|reply| Answer::Whole(Box::new(reply)));
         }
+        if let Some(reason) = call.unsayable_in(wire.speaks()) {
+            return Err(Failure::Unsayable(reason.to_owned()));
+        }
         let encoded = wire.encode(call, &endpoint.target)?;
         let response = timeout_at(first, self.transport.send(endpoint, encoded))
             .await

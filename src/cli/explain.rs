@@ -88,6 +88,7 @@ fn call(wanted: &Explain) -> Result<Call, Failure> {
         provider: body.given("provider").cloned(),
         plugins: None,
         origin: Origin::default(),
+        verbatim: None,
         body,
     })
 }

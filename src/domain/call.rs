@@ -25,6 +25,28 @@ pub struct Call {
     pub plugins: Option<Raw>,
     /// Who calls, as far as the request says.
     pub origin: Origin,
+    /// The request as it was written, where that was in a form of its own.
+    pub verbatim: Option<Verbatim>,
+}
+
+/// A request in a form of its own, beside what was made of it in chat form: for endpoints that speak the same form.
+#[derive(Clone, Debug)]
+pub struct Verbatim {
+    /// The form of the request, and of its answer.
+    pub form: Spoken,
+    /// The body; `None` where it holds what this gateway alone understands.
+    pub body: Option<JsonObject>,
+    /// What the chat form has no word for: endpoints that speak another form cannot serve the call.
+    pub unsayable: Option<String>,
+}
+
+/// The forms that clients and providers have in common beside OpenAI's chat.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Spoken {
+    /// Anthropic's Messages.
+    Messages,
+    /// OpenAI's Responses.
+    Responses,
 }
 
 /// The shapes a call can have.
@@ -86,6 +108,32 @@ impl Call {
                 .body
                 .given("include_reasoning")
                 .is_some_and(|given| given.as_bytes() == b"false")
+    }
+
+    /// Whether the client wants its answer in `form`.
+    pub fn is_spoken_in(&self, form: Spoken) -> bool {
+        self.verbatim
+            .as_ref()
+            .is_some_and(|verbatim| verbatim.form == form)
+    }
+
+    /// The call after its body was changed: what was written is not what is to be sent.
+    pub fn rewritten(self) -> Self {
+        let unsayable = self
+            .verbatim
+            .filter(|verbatim| verbatim.unsayable.is_some());
+        let verbatim = unsayable.map(|verbatim| Verbatim {
+            body: None,
+            ..verbatim
+        });
+        Call { verbatim, ..self }
+    }
+
+    /// What cannot be said of the call to an endpoint that speaks `form`; `None` for nothing.
+    pub fn unsayable_in(&self, form: Option<Spoken>) -> Option<&str> {
+        let verbatim = self.verbatim.as_ref()?;
+        let is_own = form == Some(verbatim.form) && verbatim.body.is_some();
+        verbatim.unsayable.as_deref().filter(|_| !is_own)
     }
 
     /// Whether the request gives `parameter` a value.

@@ -3,6 +3,8 @@
 //! A whole answer is a [`Reply`]; a streamed one is a sequence of [`Event`]s whose [`Choice`]s
 //! carry pieces of the same fields. Text stays in its JSON literal (see [`JsonText`]).
 
+use bytes::Bytes;
+
 use super::json::{JsonText, Raw};
 use super::usage::Tokens;
 
@@ -20,6 +22,8 @@ pub struct Reply {
     pub usage: Option<Tokens>,
     /// Facts about the answer as a whole.
     pub about: About,
+    /// The answer as it was written, where the client speaks the provider's own form.
+    pub verbatim: Option<Bytes>,
 }
 
 /// A document of the request in an order.
@@ -42,6 +46,19 @@ pub enum Event {
     Usage(Tokens),
     /// Facts about the answer as a whole, as soon as they are known.
     About(About),
+    /// The provider's own event, for a client that speaks its form; what it means follows it.
+    Forwarded(Box<Forwarded>),
+}
+
+/// An event of a provider's that goes to the client as it is.
+#[derive(Clone, Debug)]
+pub struct Forwarded {
+    /// Its type.
+    pub kind: JsonText,
+    /// What it says: a JSON object.
+    pub data: Bytes,
+    /// Whether it tells that the answer is over, or what it cost: it waits for the settlement then.
+    pub ends: bool,
 }
 
 /// Facts that the provider states once for the whole answer.

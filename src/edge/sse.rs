@@ -11,7 +11,7 @@ use tokio::time::{Instant, Sleep, sleep};
 
 use super::error::ApiError;
 use super::skins::StreamStyle;
-use crate::domain::event::Choice;
+use crate::domain::event::{Choice, Forwarded};
 use crate::gateway::Refused;
 use crate::stream::client::{Begun, Delivery, Head, Receipt};
 
@@ -21,6 +21,19 @@ const KEEP_ALIVE: &[u8] = b": OPENROUTER PROCESSING\n\n";
 /// Ready deliveries are joined up to this many bytes a write.
 const WRITE_BYTES: usize = 16 << 10;
 
+/// Writes the data of an event. A line break in it stands between values, never in one.
+pub fn write_data(data: &[u8], out: &mut Vec<u8>) {
+    out.extend_from_slice(b"data: ");
+    let from = out.len();
+    out.extend_from_slice(data);
+    for byte in &mut out[from..] {
+        if matches!(byte, b'\n' | b'\r') {
+            *byte = b' ';
+        }
+    }
+    out.extend_from_slice(b"\n\n");
+}
+
 /// How a skin says the steps of a stream.
 pub trait StreamSkin: Send + 'static {
     /// More of a choice.
@@ -28,6 +41,12 @@ pub trait StreamSkin: Send + 'static {
 
     /// The end: held-back finish reasons, usage, the end mark.
     fn settled(&mut self, head: &Head, held: &[Choice], receipt: &Receipt, out: &mut Vec<u8>);
+
+    /// An event of a provider that speaks the skin's own form.
+    fn forwarded(&mut self, _: &Head, _: &Forwarded, _: &mut Vec<u8>) {}
+
+    /// The end of a stream of such events: the last of them, with the usage.
+    fn forwarded_last(&mut self, _: &Head, _: &[Forwarded], _: &Receipt, _: &mut Vec<u8>) {}
 
     /// The one last event of a stream that failed. Its head names no provider when none had answered.
     fn failed(&mut self, head: &Head, error: &ApiError, out: &mut Vec<u8>);
@@ -113,8 +132,14 @@ impl<S: StreamSkin> SseBody<S> {
     fn write(&mut self, delivery: Delivery, out: &mut Vec<u8>) {
         match delivery {
             Delivery::Choice(choice) => self.skin.choice(&self.head, &choice, out),
+            Delivery::Forwarded(event) => self.skin.forwarded(&self.head, &event, out),
             Delivery::Settled(held, receipt) => {
-                self.skin.settled(&self.head, &held, &receipt, out);
+                if held.events.is_empty() {
+                    self.skin.settled(&self.head, &held.choices, &receipt, out);
+                } else {
+                    self.skin
+                        .forwarded_last(&self.head, &held.events, &receipt, out);
+                }
                 self.source = Source::Over;
             }
             Delivery::Broken(error) => self.fail(&ApiError::from(&error), out),

@@ -78,9 +78,9 @@ impl Run {
         Ok(call)
     }
 
-    /// The call as the attempts send it, which is what the usage will be of.
+    /// The call as the attempts send it, which is what the usage will be of. It is not as its client wrote it any more.
     pub(super) fn goes_on_with(&mut self, call: Call) {
-        self.call = call;
+        self.call = call.rewritten();
         self.planned.prompt = Prompt::of(&self.call);
     }
 }

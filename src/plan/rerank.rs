@@ -77,6 +77,7 @@ mod tests {
             provider: None,
             plugins: None,
             origin: Origin::default(),
+            verbatim: None,
         }
     }
 

@@ -32,6 +32,7 @@ pub(crate) fn call(body: &Value) -> Call {
             session_id: text("session_id"),
             ..Origin::default()
         },
+        verbatim: None,
         body,
     }
 }

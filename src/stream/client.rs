@@ -9,7 +9,7 @@ use std::future::Future;
 use tokio::sync::{mpsc, oneshot};
 
 use super::source::StreamError;
-use crate::domain::event::{Choice, Reply};
+use crate::domain::event::{Choice, Forwarded, Reply};
 use crate::domain::generation::Charge;
 use crate::domain::ids::{GenerationId, ModelId};
 use crate::domain::route::Report;
@@ -74,13 +74,24 @@ pub enum Begun {
     Stream(Head, mpsc::Receiver<Delivery>),
 }
 
+/// What waits for the settlement, so that a client never sees an answer end that the ledger does not have.
+#[derive(Debug, Default)]
+pub struct Held {
+    /// Finish reasons.
+    pub choices: Vec<Choice>,
+    /// The provider's own last events; none where the answer is told in choices.
+    pub events: Vec<Forwarded>,
+}
+
 /// One step of a streamed answer.
 #[derive(Debug)]
 pub enum Delivery {
     /// More of a choice.
     Choice(Box<Choice>),
-    /// The run is settled: the finish reasons that were held back, and the receipt.
-    Settled(Vec<Choice>, Box<Receipt>),
+    /// The provider's own event, in the client's form.
+    Forwarded(Box<Forwarded>),
+    /// The run is settled: what was held back, and the receipt.
+    Settled(Held, Box<Receipt>),
     /// The answer broke off after it had begun.
     Broken(StreamError),
     /// The answer is complete but could not be settled.
@@ -143,6 +154,7 @@ impl<E> Client<E> {
             choices
                 .iter_mut()
                 .for_each(|choice| choice.message.hide_reasoning());
+            whole.reply.verbatim = None;
         }
         self.begin(Ok(Begun::Whole(Box::new(whole))));
     }

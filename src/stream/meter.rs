@@ -50,6 +50,8 @@ impl Meter {
             Event::Usage(tokens) => self.report(tokens),
             Event::About(about) => self.about(about),
             Event::Step => self.step(),
+            // What it means is told beside it.
+            Event::Forwarded(_) => {}
         }
     }
 

@@ -2,7 +2,7 @@
 
 use tokio::time::Instant;
 
-use super::client::{Client, Delivery};
+use super::client::{Client, Delivery, Held};
 use super::heard::Heard;
 use super::meter::Meter;
 use super::source::{Events, StreamError};
@@ -11,9 +11,8 @@ use crate::domain::event::{Choice, Event};
 /// How a relay ended.
 #[derive(Debug)]
 pub enum Ending {
-    /// The answer is complete; these finish reasons wait until it is settled, so that a client
-    /// never sees an answer end that the ledger does not have.
-    Complete(Vec<Choice>),
+    /// The answer is complete; this waits until it is settled.
+    Complete(Held),
     /// The upstream broke off.
     Broken(StreamError),
     /// The caller left. What had arrived by then is counted; dropping the stream cancels the upstream.
@@ -36,7 +35,7 @@ pub async fn relay<E>(
     heard: &mut Heard,
     client: &mut Client<E>,
 ) -> Relayed {
-    let (mut held, mut first) = (Vec::new(), None);
+    let (mut held, mut first, mut forwards) = (Held::default(), None, false);
     let ending = loop {
         let event = match client.unless_left(stream.next()).await {
             Ok(Ok(Some(event))) => event,
@@ -47,14 +46,26 @@ pub async fn relay<E>(
         first.get_or_insert_with(Instant::now);
         meter.event(&event);
         heard.event(&event);
-        let Event::Choice(choice) = event else {
-            continue;
+        let delivery = match event {
+            Event::Forwarded(event) => {
+                forwards = true;
+                if event.ends {
+                    held.events.push(*event);
+                    continue;
+                }
+                Delivery::Forwarded(event)
+            }
+            // The client has it in the provider's own words.
+            Event::Choice(_) if forwards => continue,
+            Event::Choice(choice) => {
+                let (now, later) = split(choice);
+                held.choices.extend(later);
+                let Some(choice) = now else { continue };
+                Delivery::Choice(choice)
+            }
+            Event::Step | Event::Usage(_) | Event::About(_) => continue,
         };
-        let (now, later) = split(choice);
-        held.extend(later);
-        if let Some(choice) = now
-            && client.deliver(Delivery::Choice(choice)).await.is_err()
-        {
+        if client.deliver(delivery).await.is_err() {
             break Ending::Left;
         }
     };

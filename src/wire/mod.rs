@@ -9,7 +9,7 @@ use http::header::CONTENT_TYPE;
 use http::{HeaderMap, HeaderValue};
 
 use crate::catalog::snapshot::Target;
-use crate::domain::call::Call;
+use crate::domain::call::{Call, Spoken};
 use crate::domain::event::{Event, Reply};
 
 pub mod anthropic;
@@ -82,6 +82,12 @@ pub trait Wire: Send + Sync {
     /// Whether the provider fetches what a request names by address; otherwise files must be in the request.
     fn fetches_media(&self) -> bool {
         true
+    }
+
+    /// The form that clients may speak too, if there is one: their requests are spliced, not rebuilt, and their answers
+    /// forwarded.
+    fn speaks(&self) -> Option<Spoken> {
+        None
     }
 
     /// What a body that came with an error status says; some name the error in a header.

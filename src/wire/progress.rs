@@ -1,9 +1,11 @@
 //! What the stream decoders of several wires have in common: which frames to skip, when an answer has ended, and how
 //! a piece of a message becomes an event.
 
-use super::shape::utf8;
+use bytes::Bytes;
+
+use super::shape::{Given, text, utf8};
 use super::{DecodeError, Fault, Frame, fault};
-use crate::domain::event::{Choice, Event, Message, ToolCall};
+use crate::domain::event::{Choice, Event, Forwarded, Message, ToolCall};
 use crate::domain::json::JsonText;
 
 /// How far a streamed answer has come.
@@ -66,6 +68,15 @@ pub(super) fn emit_choice(choice: Choice, events: &mut Vec<Event>) {
     if !choice.message.is_empty() || choice.finish.is_some() || choice.logprobs.is_some() {
         events.push(choice.into());
     }
+}
+
+/// An event as it is, for a client that speaks its form; none of one without a type.
+pub(super) fn forwarded(buffer: &Bytes, kind: Given<'_>, ends: bool) -> Option<Event> {
+    Some(Event::Forwarded(Box::new(Forwarded {
+        kind: text(buffer, kind)?,
+        data: buffer.clone(),
+        ends,
+    })))
 }
 
 /// A piece of the arguments of the call at `index`.

@@ -106,6 +106,7 @@ mod tests {
             provider: None,
             plugins: None,
             origin: Origin::default(),
+            verbatim: None,
         };
         let buffer = Bytes::from(results.to_string());
         let text = std::str::from_utf8(&buffer).unwrap();

@@ -77,7 +77,7 @@ pub(crate) const APIS: &[Api] = &[
         last_words_at: anthropic::last_words_at,
         known: Known {
             plain: 22,
-            streams: 20,
+            streams: 21,
             errors: 7,
             stream_errors: 0,
         },
@@ -122,7 +122,7 @@ pub(crate) const APIS: &[Api] = &[
         last_words_at: bedrock::last_words_at,
         known: Known {
             plain: 0,
-            streams: 4,
+            streams: 5,
             errors: 0,
             stream_errors: 0,
         },

@@ -41,6 +41,7 @@ fn call_of(body: &Value) -> Call {
         provider: None,
         plugins: None,
         origin: Origin::default(),
+        verbatim: None,
     }
 }
 

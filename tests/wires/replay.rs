@@ -234,6 +234,7 @@ fn call(api: &Api, recording: &Recording) -> Call {
         provider: None,
         plugins: None,
         origin: Origin::default(),
+        verbatim: None,
     }
 }
 

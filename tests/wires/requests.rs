@@ -33,6 +33,7 @@ pub(crate) fn call(body: &Value) -> Call {
         provider: None,
         plugins: None,
         origin: Origin::default(),
+        verbatim: None,
     }
 }
 

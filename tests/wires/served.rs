@@ -45,16 +45,33 @@ pub(crate) async fn replaying(api: &[&str], fits: fn(&Recording) -> bool) -> Ups
 
 /// A server with one provider of this protocol, and the folder that its key lies in.
 async fn serving(wire: &str, upstream: &Upstream, key: &str) -> (Server, TempDir) {
+    serving_with(wire, upstream, key, "").await
+}
+
+/// The same with more said of the model.
+pub(crate) async fn serving_with(
+    wire: &str,
+    upstream: &Upstream,
+    key: &str,
+    more: &str,
+) -> (Server, TempDir) {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("key");
     fs::write(&file, key).unwrap();
-    let config = upstream.provider("lab-a", "0.000001", "0.000002").replace(
-        "wire = \"openai\"",
-        &format!(
-            "wire = \"{wire}\"\napi_key = {{ file = \"{}\" }}",
-            file.display()
-        ),
-    );
+    let config = upstream
+        .provider("lab-a", "0.000001", "0.000002")
+        .replace(
+            "wire = \"openai\"",
+            &format!(
+                "wire = \"{wire}\"\napi_key = {{ file = \"{}\" }}",
+                file.display()
+            ),
+        )
+        .replace("id = \"acme/orca\"", &format!("id = \"acme/orca\"\n{more}"));
+    let config = match more.contains("max_output_tokens") {
+        true => config.replace("max_output_tokens = 4096", ""),
+        false => config,
+    };
     (Server::alone(&config).await, folder)
 }
 

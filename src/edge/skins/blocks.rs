@@ -63,6 +63,8 @@ pub(super) struct Blocks {
     waiting: Vec<Waiting>,
     /// Hidden reasoning belongs to the reasoning before it, and is no block of its own.
     joins_hidden: bool,
+    /// Reasoning was told as plain text: details that come after it say the same words again.
+    told_plainly: bool,
 }
 
 #[derive(Debug, PartialEq, Eq)]
@@ -158,7 +160,10 @@ impl Blocks {
         if let (Some(text), false) = (&message.reasoning, details.iter().any(in_words)) {
             let delta = Delta::Text(text.clone());
             self.more(Open::Thinking, Block::Thinking(None), delta, steps);
+            self.told_plainly = true;
         }
+        let again = self.told_plainly && message.reasoning.is_none() && !details.is_empty();
+        self.told_plainly &= !again;
         for (detail, raw) in details {
             match detail {
                 Detail::Text {
@@ -166,13 +171,15 @@ impl Blocks {
                     text,
                     signature,
                 } => {
-                    let texts = text.map(|text| Delta::Text(JsonText::of(&text)));
+                    let news = text.filter(|_| !again);
+                    let texts = news.map(|text| Delta::Text(JsonText::of(&text)));
                     let signed = signature.filter(|signature| !signature.is_empty());
                     let signed = signed.map(|signature| Delta::Signature(JsonText::of(&signature)));
                     for delta in texts.into_iter().chain(signed) {
                         self.more(Open::Thinking, Block::Thinking(id.clone()), delta, steps);
                     }
                 }
+                Detail::Summary { .. } if again => {}
                 Detail::Summary { id, summary } => {
                     let delta = Delta::Text(JsonText::of(&summary));
                     self.more(Open::Summary, Block::Summary(id), delta, steps);

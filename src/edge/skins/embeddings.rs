@@ -61,6 +61,7 @@ fn call(bytes: Bytes, origin: Origin) -> Result<Call, ApiError> {
             external_user: text(&body, "user"),
             ..origin
         },
+        verbatim: None,
         body,
     })
 }

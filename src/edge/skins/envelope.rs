@@ -102,6 +102,7 @@ pub(super) fn call(bytes: Bytes, origin: Origin, form: Option<Form>) -> Result<C
             external_user: text(&body, "user"),
             ..origin
         },
+        verbatim: None,
         body,
     })
 }

@@ -62,6 +62,7 @@ fn call(bytes: Bytes, origin: Origin) -> Result<(Call, Vec<Raw>), ApiError> {
             external_user: text(&body, "user"),
             ..origin
         },
+        verbatim: None,
         body,
     };
     Ok((call, documents))

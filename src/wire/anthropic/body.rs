@@ -391,7 +391,7 @@ fn is_blank(text: &JsonText) -> bool {
 }
 
 /// The tiers of which the API knows: a priority tier if the account has one, and the standard one.
-fn tier(word: &str) -> Option<&'static str> {
+pub(super) fn tier(word: &str) -> Option<&'static str> {
     match word {
         "auto" | "priority" => Some("auto"),
         "default" | "standard" | "standard_only" => Some("standard_only"),

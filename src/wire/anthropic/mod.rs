@@ -10,7 +10,7 @@ use http::{HeaderName, HeaderValue};
 use super::chat::Chat;
 use super::{DecodeError, EncodeError, Encoded, Fault, StreamDecoder, Wire, fault};
 use crate::catalog::snapshot::Target;
-use crate::domain::call::Call;
+use crate::domain::call::{Call, Spoken};
 use crate::domain::event::Reply;
 
 mod answer;
@@ -18,6 +18,7 @@ mod block;
 mod body;
 mod conversation;
 mod schema;
+mod splice;
 mod stream;
 #[cfg(test)]
 mod tests;
@@ -47,23 +48,41 @@ const VERSION: (HeaderName, HeaderValue) = (
 
 impl Wire for Anthropic {
     fn encode(&self, call: &Call, target: &Target) -> Result<Encoded, EncodeError> {
-        let chat = Chat::read(call, target)?;
-        let mut body = Body::of(&chat, call, target)?;
-        body.model = Some(&target.upstream_model);
-        body.stream = call.stream;
-        let mut encoded = Encoded::json("/messages", body.written()?);
+        let mut encoded = match splice::body(call, target) {
+            Some(body) => Encoded::json("/messages", body),
+            None => {
+                let chat = Chat::read(call, target)?;
+                let mut body = Body::of(&chat, call, target)?;
+                body.model = Some(&target.upstream_model);
+                body.stream = call.stream;
+                Encoded::json("/messages", body.written()?)
+            }
+        };
         encoded.headers.extend([VERSION]);
         encoded.headers.extend(betas(call));
         Ok(encoded)
     }
 
-    fn decode(&self, _: &Call, _: &Target, body: &Bytes) -> Result<Reply, DecodeError> {
-        answer::read(body)
+    fn decode(&self, call: &Call, _: &Target, body: &Bytes) -> Result<Reply, DecodeError> {
+        let reply = answer::read(body)?;
+        Ok(Reply {
+            verbatim: forwards(call).then(|| body.clone()),
+            ..reply
+        })
     }
 
-    fn decoder(&self, _: &Call, _: &Target) -> Box<dyn StreamDecoder> {
-        Box::new(stream::EventDecoder::default())
+    fn decoder(&self, call: &Call, _: &Target) -> Box<dyn StreamDecoder> {
+        Box::new(stream::EventDecoder::new(forwards(call)))
     }
+
+    fn speaks(&self) -> Option<Spoken> {
+        Some(Spoken::Messages)
+    }
+}
+
+/// Whether the client is to have the answer as it is.
+fn forwards(call: &Call) -> bool {
+    call.is_spoken_in(Spoken::Messages) && !call.hides_reasoning()
 }
 
 /// The features that the caller asks for by name (contract 1.4).

@@ -10,7 +10,7 @@ use super::{reported, with_status};
 use crate::domain::event::{About, Choice, Event, Message};
 use crate::domain::json::{JsonText, Raw};
 use crate::wire::call_id::no_arguments;
-use crate::wire::progress::{Progress, Said, arguments, emit};
+use crate::wire::progress::{Progress, Said, arguments, emit, forwarded};
 use crate::wire::shape::{Given, count, malformed, shape, text, word};
 use crate::wire::{DecodeError, Frame, StreamDecoder};
 
@@ -37,10 +37,23 @@ shape! {
     }
 }
 
+/// Events that are no errors.
+const KNOWN: [&str; 7] = [
+    "message_start",
+    "content_block_start",
+    "content_block_delta",
+    "content_block_stop",
+    "message_delta",
+    "message_stop",
+    "ping",
+];
+
 /// Remembers of the events so far what the next ones depend on.
 #[derive(Debug, Default)]
 pub(super) struct EventDecoder {
     progress: Progress,
+    /// The client is to have the events as they are.
+    forwards: bool,
     about: About,
     counted: Counted,
     /// The blocks that have begun and not ended, by their number.
@@ -74,6 +87,16 @@ enum Open {
     Other,
 }
 
+impl EventDecoder {
+    /// A decoder that tells each event as it is, too, if `forwards`: the client speaks its form.
+    pub(super) fn new(forwards: bool) -> Self {
+        EventDecoder {
+            forwards,
+            ..EventDecoder::default()
+        }
+    }
+}
+
 impl StreamDecoder for EventDecoder {
     fn frame(&mut self, frame: &Frame, events: &mut Vec<Event>) -> Result<(), DecodeError> {
         match self.progress.read(frame)? {
@@ -98,7 +121,18 @@ impl EventDecoder {
         let event: EventShape<'_> =
             serde_json::from_str(json).map_err(|error| malformed(&error))?;
         let number = count(event.index).unwrap_or(0);
-        match word(event.kind).as_deref() {
+        let kind = word(event.kind);
+        // An error, or nothing of this protocol at all, or something new.
+        if !kind.as_deref().is_some_and(|kind| KNOWN.contains(&kind))
+            && let Some(fault) = reported(json)
+        {
+            return Err(DecodeError::Upstream(fault));
+        }
+        if self.forwards {
+            let ends = matches!(kind.as_deref(), Some("message_delta" | "message_stop"));
+            events.extend(forwarded(buffer, event.kind, ends));
+        }
+        match kind.as_deref() {
             Some("message_start") => self.start(&event.message, events),
             Some("content_block_start") => {
                 let piece = self.open(buffer, number, &event.content_block);
@@ -114,13 +148,7 @@ impl EventDecoder {
             }
             Some("message_delta") => self.finish(buffer, &event, events),
             Some("message_stop") => self.progress.finish(),
-            Some("ping") => {}
-            // An error, or nothing of this protocol at all, or something new.
-            _ => {
-                if let Some(fault) = reported(json) {
-                    return Err(DecodeError::Upstream(fault));
-                }
-            }
+            _ => {}
         }
         Ok(())
     }

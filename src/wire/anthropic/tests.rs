@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::catalog::snapshot::Reasoning;
-use crate::domain::call::{Form, Origin};
+use crate::domain::call::{Form, Origin, Verbatim};
 use crate::domain::event::{Event, FinishReason};
 use crate::domain::json::JsonObject;
 use crate::domain::usage::Tokens;
@@ -22,6 +22,7 @@ fn call(body: &Value) -> Call {
         provider: None,
         plugins: None,
         origin: Origin::default(),
+        verbatim: None,
         body: JsonObject::parse(body.to_string().into()).unwrap(),
     }
 }
@@ -466,6 +467,53 @@ mod encoding {
             "auto"
         );
     }
+}
+
+/// What a client wrote in this very form keeps its order, and what is new in it; the gateway's own fields stay here.
+#[test]
+fn a_request_in_the_same_form_is_spliced() {
+    let written = r#"{"model":"a/b","max_tokens":9,"news":1,"provider":{},"temperature":0.5,"metadata":{"user_id":"ann"},"service_tier":"auto","tools":[{"name":"f","input_schema":{"z":{},"a":{}}}],"messages":[{"role":"user","content":"hi"}]}"#;
+    let check = |more: &str, target: Target, expect: Option<&str>| {
+        let written = written.replace("\"news\"", &format!("{more}\"news\""));
+        let verbatim = Verbatim {
+            form: Spoken::Messages,
+            body: Some(JsonObject::parse(written.into()).unwrap()),
+            unsayable: None,
+        };
+        let call = Call {
+            stream: true,
+            verbatim: Some(verbatim),
+            ..call(&json!({"messages": [{"role": "user", "content": "rebuilt"}]}))
+        };
+        let target = Target {
+            unsupported_parameters: vec!["temperature".to_owned()],
+            ..target
+        };
+        let body = Anthropic.encode(&call, &target).unwrap().body;
+        let text = std::str::from_utf8(&body).unwrap();
+        match expect {
+            Some(expect) => assert!(text.starts_with(expect), "{text}"),
+            None => assert!(text.contains("rebuilt"), "{text}"),
+        }
+        assert!(!text.contains("ann") && !text.contains("0.5"), "{text}");
+    };
+    check(
+        "",
+        earlier(),
+        Some(
+            r#"{"max_tokens":9,"news":1,"tools":[{"name":"f","input_schema":{"z":{},"a":{}}}],"messages":[{"role":"user","content":"hi"}],"model":"#,
+        ),
+    );
+    let thinks = r#""thinking":{"type":"enabled","budget_tokens":2000},"#;
+    check(
+        thinks,
+        earlier(),
+        Some(&format!(r#"{{"max_tokens":9,{thinks}"news":1"#)),
+    );
+    // A model that measures its thinking itself is not told a budget, and the other way round.
+    check(thinks, later(), None);
+    check(r#""thinking":{"type":"adaptive"},"#, earlier(), None);
+    check(r#""cache_control":{"type":"ephemeral"},"#, earlier(), None);
 }
 
 #[test]

@@ -20,6 +20,7 @@ fn call(body: &Value) -> Call {
         provider: None,
         plugins: None,
         origin: Origin::default(),
+        verbatim: None,
         body: JsonObject::parse(body.to_string().into()).unwrap(),
     }
 }
@@ -550,7 +551,7 @@ fn streamed(question: Value, documents: &[Value]) -> Result<Vec<Choice>, DecodeE
     decoder.end(&mut events)?;
     let choices = events.into_iter().filter_map(|event| match event {
         Event::Choice(choice) => Some(*choice),
-        Event::Usage(_) | Event::About(_) | Event::Step => None,
+        Event::Usage(_) | Event::About(_) | Event::Step | Event::Forwarded(_) => None,
     });
     Ok(choices.collect())
 }

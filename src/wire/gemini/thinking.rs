@@ -139,6 +139,7 @@ mod tests {
             provider: None,
             plugins: None,
             origin: Origin::default(),
+            verbatim: None,
         };
         let target = Target {
             wire: WireName::Gemini,

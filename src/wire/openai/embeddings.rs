@@ -149,6 +149,7 @@ mod tests {
             provider: None,
             plugins: None,
             origin: Origin::default(),
+            verbatim: None,
         }
     }
 

@@ -29,6 +29,7 @@ fn call(form: Form, body: &str) -> Call {
         provider: None,
         plugins: None,
         origin: Origin::default(),
+        verbatim: None,
         body,
     }
 }

@@ -12,7 +12,7 @@ use crate::wire::chat::{Chat, Function, ResponseFormat, Search, Tool, ToolChoice
 use crate::wire::quirks::NativeSearch;
 
 /// What to send along beside the answer.
-const ENCRYPTED: &str = "reasoning.encrypted_content";
+pub(super) const ENCRYPTED: &str = "reasoning.encrypted_content";
 const LOGPROBS: &str = "message.output_text.logprobs";
 /// A schema must have a name.
 const UNNAMED: &str = "answer";

@@ -6,12 +6,13 @@ use bytes::Bytes;
 use super::chat::Chat;
 use super::{DecodeError, EncodeError, Encoded, StreamDecoder, Wire};
 use crate::catalog::snapshot::Target;
-use crate::domain::call::Call;
+use crate::domain::call::{Call, Spoken};
 use crate::domain::event::Reply;
 
 mod answer;
 mod body;
 mod input;
+mod splice;
 mod stream;
 #[cfg(test)]
 mod tests;
@@ -25,6 +26,9 @@ const FORMAT: &str = "openai-responses-v1";
 
 impl Wire for Responses {
     fn encode(&self, call: &Call, target: &Target) -> Result<Encoded, EncodeError> {
+        if let Some(body) = splice::body(call, target) {
+            return Ok(Encoded::json("/responses", body));
+        }
         let chat = Chat::read(call, target)?;
         let body = body::Body::of(&chat, call, target)?;
         let json = serde_json::to_vec(&body)
@@ -32,11 +36,24 @@ impl Wire for Responses {
         Ok(Encoded::json("/responses", json))
     }
 
-    fn decode(&self, _: &Call, _: &Target, body: &Bytes) -> Result<Reply, DecodeError> {
-        answer::read(body)
+    fn decode(&self, call: &Call, _: &Target, body: &Bytes) -> Result<Reply, DecodeError> {
+        let reply = answer::read(body)?;
+        Ok(Reply {
+            verbatim: forwards(call).then(|| body.clone()),
+            ..reply
+        })
     }
 
-    fn decoder(&self, _: &Call, _: &Target) -> Box<dyn StreamDecoder> {
-        Box::new(stream::EventDecoder::default())
+    fn decoder(&self, call: &Call, _: &Target) -> Box<dyn StreamDecoder> {
+        Box::new(stream::EventDecoder::new(forwards(call)))
     }
+
+    fn speaks(&self) -> Option<Spoken> {
+        Some(Spoken::Responses)
+    }
+}
+
+/// Whether the client is to have the answer as it is.
+fn forwards(call: &Call) -> bool {
+    call.is_spoken_in(Spoken::Responses) && !call.hides_reasoning()
 }

@@ -11,7 +11,7 @@ use crate::domain::json::{JsonText, Raw};
 use crate::wire::call_id::no_arguments;
 use crate::wire::progress::{self, Progress, Said};
 use crate::wire::shape::{Given, count, malformed, shape, text, word};
-use crate::wire::{DecodeError, Frame, StreamDecoder, fault};
+use crate::wire::{DecodeError, Fault, Frame, StreamDecoder, fault};
 
 shape! {
     /// An event.
@@ -29,10 +29,28 @@ shape! {
     }
 }
 
+/// Events that end an answer, well or not.
+const ENDS: [&str; 5] = ["completed", "incomplete", "failed", "cancelled", "done"];
+
+/// Events that come for every piece, and are no errors.
+const KNOWN: [&str; 9] = [
+    "created",
+    "output_item.added",
+    "output_item.done",
+    "output_text.delta",
+    "refusal.delta",
+    "reasoning_summary_text.delta",
+    "reasoning_text.delta",
+    "function_call_arguments.delta",
+    "output_text.annotation.added",
+];
+
 /// Remembers of the events so far what the next ones depend on.
 #[derive(Debug, Default)]
 pub(super) struct EventDecoder {
     progress: Progress,
+    /// The client is to have the events as they are.
+    forwards: bool,
     about: About,
     /// The items that have begun, by their number.
     items: Vec<(u64, Known)>,
@@ -48,6 +66,16 @@ struct Known {
     call: Option<u32>,
     /// Whether a piece of it has come, so that the whole of it is no news.
     told: bool,
+}
+
+impl EventDecoder {
+    /// A decoder that tells each event as it is, too, if `forwards`: the client speaks its form.
+    pub(super) fn new(forwards: bool) -> Self {
+        EventDecoder {
+            forwards,
+            ..EventDecoder::default()
+        }
+    }
 }
 
 impl StreamDecoder for EventDecoder {
@@ -75,7 +103,15 @@ impl EventDecoder {
             serde_json::from_str(json).map_err(|error| malformed(&error))?;
         let number = count(event.output_index).unwrap_or(0);
         let kind = word(event.kind).unwrap_or_default();
-        match kind.strip_prefix("response.").unwrap_or(&kind) {
+        let name = kind.strip_prefix("response.").unwrap_or(&kind);
+        let ends = ENDS.contains(&name);
+        if let Some(fault) = fault_of(name, ends, &event, json) {
+            return Err(DecodeError::Upstream(fault));
+        }
+        if self.forwards {
+            events.extend(progress::forwarded(buffer, event.kind, ends));
+        }
+        match name {
             "created" => self.learn(event.response.about(), events),
             "output_item.added" => {
                 let piece = self.begin(buffer, number, &event.item);
@@ -106,16 +142,9 @@ impl EventDecoder {
                 self.argue(number, arguments(buffer, event.arguments), events);
             }
             "output_item.done" => self.finish_item(buffer, number, &event.item, events),
-            "completed" | "incomplete" | "failed" | "cancelled" | "done" => {
-                self.finish(&event, events)?
-            }
-            "error" => return Err(DecodeError::Upstream(fault::of_event(json))),
+            _ if ends => self.finish(&event, events),
             // Progress of what the provider runs for itself, and what says again what was said.
-            _ => {
-                if let Some(fault) = fault::reported(json) {
-                    return Err(DecodeError::Upstream(fault));
-                }
-            }
+            _ => {}
         }
         Ok(())
     }
@@ -251,14 +280,7 @@ impl EventDecoder {
         }
     }
 
-    fn finish(
-        &mut self,
-        event: &EventShape<'_>,
-        events: &mut Vec<Event>,
-    ) -> Result<(), DecodeError> {
-        if let Some(fault) = event.response.fault() {
-            return Err(DecodeError::Upstream(fault));
-        }
+    fn finish(&mut self, event: &EventShape<'_>, events: &mut Vec<Event>) {
         self.progress.finish();
         self.learn(event.response.about(), events);
         if let Some(finish) = event.response.ended(self.calls > 0) {
@@ -269,7 +291,16 @@ impl EventDecoder {
             events.push(choice.into());
         }
         events.extend(event.response.tokens(self.searches).map(Event::Usage));
-        Ok(())
+    }
+}
+
+/// The error that an event tells, if it does: as such, of the whole answer, or in a form of nobody's.
+fn fault_of(name: &str, ends: bool, event: &EventShape<'_>, json: &str) -> Option<Fault> {
+    match name {
+        "error" => Some(fault::of_event(json)),
+        _ if ends => event.response.fault(),
+        _ if KNOWN.contains(&name) => None,
+        _ => fault::reported(json),
     }
 }
 

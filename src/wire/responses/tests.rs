@@ -21,6 +21,7 @@ fn call(body: &Value) -> Call {
         provider: None,
         plugins: None,
         origin: Origin::default(),
+        verbatim: None,
         body: JsonObject::parse(body.to_string().into()).unwrap(),
     }
 }

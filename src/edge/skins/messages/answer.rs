@@ -132,7 +132,8 @@ fn stop_reason(finish: Option<&Finish>) -> &'static str {
     let Some(finish) = finish else {
         return "end_turn";
     };
-    if let Some(native) = NATIVE.iter().find(|native| **native == finish.native) {
+    let said = |native: &&&str| native.eq_ignore_ascii_case(&finish.native);
+    if let Some(native) = NATIVE.iter().find(said) {
         return native;
     }
     match finish.reason {
@@ -162,7 +163,7 @@ fn counts(tokens: &Tokens) -> Value {
 }
 
 /// The counts, and what they cost.
-fn usage(receipt: &Receipt) -> Value {
+pub(super) fn usage(receipt: &Receipt) -> Value {
     let charge = &receipt.charge;
     let mut usage = counts(&receipt.usage.tokens);
     usage["cost"] = json!(charge.net);

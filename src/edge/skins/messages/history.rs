@@ -72,6 +72,9 @@ pub(super) enum Block {
     RedactedThinking {
         data: String,
     },
+    /// What only Anthropic makes, and takes back.
+    #[serde(other)]
+    Other,
 }
 
 /// Where an image or a document is.
@@ -82,6 +85,50 @@ pub(super) enum Source {
     Url { url: String },
     Text { data: String },
     Content { content: Content },
+}
+
+impl Turn {
+    /// Whether it holds a block that Anthropic alone takes.
+    pub(super) fn is_anthropics(&self) -> bool {
+        self.content.any(&|block| matches!(block, Block::Other))
+    }
+
+    /// Whether it holds what Anthropic would refuse: instructions among the turns, thoughts without its signature, and
+    /// those of others.
+    pub(super) fn is_foreign(&self) -> bool {
+        let is_foreign = |block: &Block| match block {
+            Block::Thinking { signature, .. } => signature
+                .as_ref()
+                .is_none_or(|signature| signature.is_empty()),
+            Block::RedactedThinking { data } => thinking::is_packed(data),
+            _ => false,
+        };
+        matches!(self.role, Role::System) || self.content.any(&is_foreign)
+    }
+}
+
+impl Content {
+    /// Whether a block at any depth is such a one.
+    fn any(&self, is_such: &dyn Fn(&Block) -> bool) -> bool {
+        let Content::Blocks(blocks) = self else {
+            return false;
+        };
+        blocks.iter().any(|block| {
+            let inside = match block {
+                Block::ToolResult {
+                    content: Some(content),
+                    ..
+                }
+                | Block::Document {
+                    source: Source::Content { content },
+                    ..
+                } => content.any(is_such),
+                Block::SearchResult { content, .. } => content.iter().any(is_such),
+                _ => false,
+            };
+            inside || is_such(block)
+        })
+    }
 }
 
 /// The messages that a turn becomes: results of tools are messages of their own, and come first.
@@ -272,7 +319,8 @@ fn content_parts(block: Block) -> Vec<Value> {
         Block::ToolUse { .. }
         | Block::ToolResult { .. }
         | Block::Thinking { .. }
-        | Block::RedactedThinking { .. } => Vec::new(),
+        | Block::RedactedThinking { .. }
+        | Block::Other => Vec::new(),
     }
 }
 

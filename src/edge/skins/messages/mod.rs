@@ -1,7 +1,8 @@
 //! `POST /messages`, Anthropic's form (contract 11), and `POST /messages/count_tokens`.
 //!
-//! A request is rewritten into chat form and then read like any other; an answer is told in content blocks. Blocks and
-//! tools that chat form has no word for are refused with their place; other fields it lacks are left out.
+//! A request is rewritten into chat form and then read like any other; an answer is told in content blocks. Where the
+//! provider speaks this form itself, it gets the request as it was written, and its answer is forwarded. Blocks and
+//! tools that chat form has no word for are for such providers alone; other fields it lacks are left out elsewhere.
 
 use axum::Json;
 use axum::extract::State;
@@ -13,6 +14,7 @@ use tokio::task::spawn_blocking;
 
 mod answer;
 mod error;
+mod forward;
 mod history;
 mod request;
 #[cfg(test)]
@@ -22,7 +24,7 @@ mod thinking;
 use super::envelope;
 use super::serve::{Skin, StreamStyle, serve};
 use crate::domain::call::{Call, Form};
-use crate::domain::event::Choice;
+use crate::domain::event::{Choice, Forwarded};
 use crate::edge::error::ApiError;
 use crate::edge::extract::{AnthropicCaller, WholeBody, origin};
 use crate::edge::sse::StreamSkin;
@@ -41,7 +43,12 @@ pub async fn messages(
     body: Result<WholeBody, ApiError>,
 ) -> Result<Response, MessagesError> {
     let AnthropicCaller(who) = caller?;
-    let call = read(body?.0, &headers)?;
+    let body = body?.0;
+    let (chat, verbatim) = request::read(body)?;
+    let call = Call {
+        verbatim: Some(verbatim),
+        ..in_chat(chat, &headers)?
+    };
     Ok(serve(&gateway, who, call, Messages::default(), style).await)
 }
 
@@ -52,14 +59,20 @@ pub async fn count_tokens(
     body: Result<WholeBody, ApiError>,
 ) -> Result<Json<Value>, MessagesError> {
     caller?;
-    let call = read(request::with_max_tokens(body?.0)?, &headers)?;
+    let (chat, _) = request::read(request::with_max_tokens(body?.0)?)?;
+    let call = in_chat(chat, &headers)?;
     let counted = spawn_blocking(move || tokens(&call)).await;
     let input_tokens = counted.map_err(|_| ApiError::internal())?;
     Ok(Json(json!({ "input_tokens": input_tokens })))
 }
 
-fn read(body: Bytes, headers: &HeaderMap) -> Result<Call, ApiError> {
-    envelope::call(request::chat(body)?, origin(headers), Some(Form::Chat))
+fn in_chat(body: Bytes, headers: &HeaderMap) -> Result<Call, ApiError> {
+    let mut origin = origin(headers);
+    // What Anthropic's own clients call the header.
+    let beta = headers.get("anthropic-beta");
+    let beta = beta.and_then(|beta| Some(beta.to_str().ok()?.to_owned()));
+    origin.anthropic_beta = origin.anthropic_beta.or(beta);
+    envelope::call(body, origin, Some(Form::Chat))
 }
 
 /// The text of the messages and the tools, and what a message costs beside its text.
@@ -102,7 +115,10 @@ struct Messages {
 
 impl Skin for Messages {
     fn whole(&self, whole: &Whole) -> Bytes {
-        answer::whole(whole)
+        let verbatim = whole.reply.verbatim.as_ref();
+        verbatim
+            .and_then(|body| forward::whole(body, whole))
+            .unwrap_or_else(|| answer::whole(whole))
     }
 
     fn refused(&self, head: &Head, error: ApiError) -> Response {
@@ -117,6 +133,20 @@ impl StreamSkin for Messages {
 
     fn settled(&mut self, head: &Head, held: &[Choice], receipt: &Receipt, out: &mut Vec<u8>) {
         self.stream.settled(head, held, receipt, out);
+    }
+
+    fn forwarded(&mut self, head: &Head, event: &Forwarded, out: &mut Vec<u8>) {
+        forward::event(head, event, out);
+    }
+
+    fn forwarded_last(
+        &mut self,
+        _: &Head,
+        events: &[Forwarded],
+        receipt: &Receipt,
+        out: &mut Vec<u8>,
+    ) {
+        forward::last(events, receipt, out);
     }
 
     fn failed(&mut self, head: &Head, error: &ApiError, out: &mut Vec<u8>) {

@@ -5,6 +5,7 @@ use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
 use super::history::{self, Content, Turn};
+use crate::domain::call::{Spoken, Verbatim};
 use crate::domain::json::JsonObject;
 use crate::edge::error::ApiError;
 use crate::edge::skins::fields::{field, parse};
@@ -88,6 +89,8 @@ enum SearchTool {
 struct Function {
     #[serde(rename = "type")]
     kind: Option<String>,
+    /// Only a tool of the provider's may have none.
+    #[serde(default)]
     name: String,
     description: Option<String>,
     input_schema: Option<Value>,
@@ -106,34 +109,55 @@ struct Metadata {
     user_id: Option<String>,
 }
 
-/// The body in chat form.
-pub(super) fn chat(body: Bytes) -> Result<Bytes, ApiError> {
+/// The body in chat form, and as it is.
+pub(super) fn read(body: Bytes) -> Result<(Bytes, Verbatim), ApiError> {
     let body = JsonObject::parse(body)?;
+    let mut own = Own::default();
+    let chat = chat(&body, &mut own)?;
+    let Own { unsayable, foreign } = own;
+    let verbatim = Verbatim {
+        form: Spoken::Messages,
+        body: (!foreign).then_some(body),
+        unsayable,
+    };
+    Ok((chat, verbatim))
+}
+
+/// What a request holds beyond the chat form.
+#[derive(Default)]
+struct Own {
+    /// What only Anthropic understands, in words for the caller.
+    unsayable: Option<String>,
+    /// Whether it holds what only this gateway understands.
+    foreign: bool,
+}
+
+fn chat(body: &JsonObject, own: &mut Own) -> Result<Bytes, ApiError> {
     let mut chat = Map::new();
     for name in SHARED {
-        if let Some(value) = field::<Value>(&body, name)? {
+        if let Some(value) = field::<Value>(body, name)? {
             chat.insert(name.to_owned(), value);
         }
     }
     if !chat.contains_key("max_tokens") {
         return Err(ApiError::invalid("max_tokens: required"));
     }
-    chat.insert("messages".to_owned(), messages(&body)?.into());
-    if let Some(fallbacks) = fallbacks(&body)? {
+    chat.insert("messages".to_owned(), messages(body, own)?.into());
+    if let Some(fallbacks) = fallbacks(body)? {
         chat.insert("models".to_owned(), fallbacks);
     }
-    if let Some(stop) = field::<Value>(&body, "stop_sequences")? {
+    if let Some(stop) = field::<Value>(body, "stop_sequences")? {
         chat.insert("stop".to_owned(), stop);
     }
-    if let Some(metadata) = field::<Metadata>(&body, "metadata")? {
+    if let Some(metadata) = field::<Metadata>(body, "metadata")? {
         chat.extend(
             metadata
                 .user_id
                 .map(|user| ("user".to_owned(), user.into())),
         );
     }
-    tools(&body, &mut chat)?;
-    output(&body, &mut chat)?;
+    tools(body, &mut chat, own)?;
+    output(body, &mut chat)?;
     Ok(Value::Object(chat).to_string().into())
 }
 
@@ -148,7 +172,7 @@ pub(super) fn with_max_tokens(body: Bytes) -> Result<Bytes, ApiError> {
     Ok(limited.finish())
 }
 
-fn messages(body: &JsonObject) -> Result<Vec<Value>, ApiError> {
+fn messages(body: &JsonObject, own: &mut Own) -> Result<Vec<Value>, ApiError> {
     let system = field::<Content>(body, "system")?.map(history::system);
     let turns = body
         .given("messages")
@@ -159,7 +183,14 @@ fn messages(body: &JsonObject) -> Result<Vec<Value>, ApiError> {
         .ok_or_else(|| ApiError::invalid("messages: expected an array"))?;
     let mut messages: Vec<Value> = system.into_iter().collect();
     for (position, turn) in turns.iter().enumerate() {
-        let turn: Turn = parse(turn, &format!("messages[{position}]"))?;
+        let place = format!("messages[{position}]");
+        let turn: Turn = parse(turn, &place)?;
+        own.foreign |= turn.is_foreign();
+        if turn.is_anthropics() {
+            own.alone(format!(
+                "{place}: a block of a type that Anthropic alone takes"
+            ));
+        }
         messages.extend(history::messages(turn));
     }
     Ok(messages)
@@ -184,10 +215,13 @@ fn fallbacks(body: &JsonObject) -> Result<Option<Value>, ApiError> {
     Ok(Some(models.collect::<Vec<String>>().into()))
 }
 
-fn tools(body: &JsonObject, chat: &mut Map<String, Value>) -> Result<(), ApiError> {
+fn tools(body: &JsonObject, chat: &mut Map<String, Value>, own: &mut Own) -> Result<(), ApiError> {
     if let Some(tools) = field::<Vec<Tool>>(body, "tools")? {
-        let tools: Result<Vec<Value>, ApiError> = tools.into_iter().map(tool).collect();
-        chat.insert("tools".to_owned(), tools?.into());
+        let tools = tools.into_iter().filter_map(|tool| offered(tool, own));
+        let tools: Vec<Value> = tools.collect();
+        if !tools.is_empty() {
+            chat.insert("tools".to_owned(), tools.into());
+        }
     }
     let Some(choice) = field::<ToolChoice>(body, "tool_choice")? else {
         return Ok(());
@@ -215,10 +249,14 @@ fn tools(body: &JsonObject, chat: &mut Map<String, Value>) -> Result<(), ApiErro
     Ok(())
 }
 
-fn tool(tool: Tool) -> Result<Value, ApiError> {
+/// A tool as chat form has it; `None` for one that its provider runs.
+fn offered(tool: Tool, own: &mut Own) -> Option<Value> {
     let parameters = match tool {
-        Tool::Function(tool) => return function(tool),
-        Tool::Search(SearchTool::Server { parameters }) => parameters,
+        Tool::Function(tool) => return function(tool, own),
+        Tool::Search(SearchTool::Server { parameters }) => {
+            own.foreign = true;
+            parameters
+        }
         Tool::Search(SearchTool::Anthropic {
             max_uses,
             allowed_domains,
@@ -232,14 +270,15 @@ fn tool(tool: Tool) -> Result<Value, ApiError> {
         })),
     };
     let parameters = parameters.unwrap_or_else(|| json!({}));
-    Ok(json!({ "type": "openrouter:web_search", "parameters": parameters }))
+    Some(json!({ "type": "openrouter:web_search", "parameters": parameters }))
 }
 
-fn function(tool: Function) -> Result<Value, ApiError> {
+fn function(tool: Function, own: &mut Own) -> Option<Value> {
     if let Some(kind) = tool.kind.filter(|kind| kind != "custom") {
-        return Err(ApiError::invalid(format!(
+        own.alone(format!(
             "tools: {kind} is run by Anthropic alone and not offered here; tools of type custom are"
-        )));
+        ));
+        return None;
     }
     let mut function = json!({ "name": tool.name });
     let optional = [
@@ -256,7 +295,14 @@ fn function(tool: Function) -> Result<Value, ApiError> {
     if let Some(cache_control) = tool.cache_control {
         tool_in_chat["cache_control"] = cache_control;
     }
-    Ok(tool_in_chat)
+    Some(tool_in_chat)
+}
+
+impl Own {
+    /// Notes what only Anthropic understands; the first is told.
+    fn alone(&mut self, what: String) {
+        self.unsayable.get_or_insert(what);
+    }
 }
 
 /// How to think, how much to say, and in which format.

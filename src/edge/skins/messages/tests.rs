@@ -7,12 +7,12 @@ use crate::domain::json::{JsonText, Raw};
 use crate::edge::skins::blocks::{Block, Blocks, Step};
 
 fn chat(body: &Value) -> Value {
-    let chat = request::chat(Bytes::from(body.to_string())).unwrap();
+    let (chat, _) = request::read(Bytes::from(body.to_string())).unwrap();
     serde_json::from_slice(&chat).unwrap()
 }
 
 fn refusal(body: &Value) -> String {
-    let refused = request::chat(Bytes::from(body.to_string())).unwrap_err();
+    let refused = request::read(Bytes::from(body.to_string())).unwrap_err();
     refused.message().to_owned()
 }
 
@@ -153,12 +153,8 @@ fn what_cannot_be_said_is_refused_with_its_place() {
         "messages[1].role: unknown variant `robot`",
     );
     check(
-        json!({"max_tokens": 1, "messages": [{"role": "user", "content": [{"type": "video"}]}]}),
+        json!({"max_tokens": 1, "messages": [{"role": "user", "content": [{"type": "text"}]}]}),
         "messages[0].content",
-    );
-    check(
-        json!({"max_tokens": 1, "messages": user, "tools": [{"type": "bash_20250124", "name": "bash"}]}),
-        "tools: bash_20250124 is run by Anthropic alone",
     );
     check(
         json!({"max_tokens": 1, "messages": user, "models": ["a/b"], "fallbacks": [{"model": "c/d"}]}),
@@ -167,6 +163,65 @@ fn what_cannot_be_said_is_refused_with_its_place() {
     check(
         json!({"max_tokens": 1, "messages": user, "fallbacks": [{"model": "c/d", "speed": "fast"}]}),
         "fallbacks: an entry names a model and nothing else, not speed",
+    );
+}
+
+#[test]
+fn what_anthropic_alone_takes_is_for_endpoints_of_its_form_and_what_it_refuses_for_the_others() {
+    let check = |more: Value, unsayable: Option<&str>, is_whole: bool| {
+        let mut body = json!({"max_tokens": 1, "messages": [{"role": "user", "content": "x"}]});
+        body.as_object_mut()
+            .unwrap()
+            .extend(more.as_object().unwrap().clone());
+        let (_, verbatim) = request::read(Bytes::from(body.to_string())).unwrap();
+        let told = verbatim.unsayable.as_deref();
+        assert!(
+            told.is_some() == unsayable.is_some()
+                && told
+                    .unwrap_or_default()
+                    .starts_with(unsayable.unwrap_or_default()),
+            "{told:?}"
+        );
+        assert_eq!(verbatim.body.is_some(), is_whole, "{body}");
+    };
+    let said = |role: &str, block: Value| json!({"messages": [{"role": role, "content": [block]}]});
+    check(json!({}), None, true);
+    check(
+        json!({"tools": [{"type": "bash_20250124", "name": "bash"}]}),
+        Some("tools: bash_20250124 is run by Anthropic alone"),
+        true,
+    );
+    check(
+        said("assistant", json!({"type": "server_tool_use", "id": "s"})),
+        Some("messages[0]: a block of a type"),
+        true,
+    );
+    let nested = json!({"type": "tool_result", "tool_use_id": "t", "content": [{"type": "tool_reference", "tool_name": "f"}]});
+    check(
+        said("user", nested),
+        Some("messages[0]: a block of a type"),
+        true,
+    );
+    let thought =
+        |signature: &str| json!({"type": "thinking", "thinking": "hm", "signature": signature});
+    check(said("assistant", thought("c2ln")), None, true);
+    check(said("assistant", thought("")), None, false);
+    let others = Raw::of(
+        &json!({"type": "reasoning.encrypted", "data": "x", "format": "openai-responses-v1"}),
+    );
+    let packed = thinking::data(&others.unwrap());
+    check(
+        said(
+            "assistant",
+            json!({"type": "redacted_thinking", "data": packed}),
+        ),
+        None,
+        false,
+    );
+    check(
+        said("system", json!({"type": "text", "text": "a"})),
+        None,
+        false,
     );
 }
 

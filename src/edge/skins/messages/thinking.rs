@@ -39,6 +39,11 @@ pub(super) fn thinking(text: &str, signature: Option<&str>, index: usize) -> Val
     json!({ "type": "reasoning.text", "text": text, "signature": signature, "format": format, "index": index })
 }
 
+/// Whether a redacted block holds a detail of another provider.
+pub(super) fn is_packed(data: &str) -> bool {
+    data.starts_with(PACKED)
+}
+
 /// The detail that a redacted block stands for.
 pub(super) fn redacted(data: &str, index: usize) -> Value {
     let unpacked = data

@@ -136,7 +136,7 @@ fn settled(
     result
 }
 
-fn usage(receipt: &Receipt) -> Value {
+pub(super) fn usage(receipt: &Receipt) -> Value {
     let (tokens, charge) = (&receipt.usage.tokens, &receipt.charge);
     let mut usage = json!({
         "input_tokens": tokens.prompt,
@@ -184,6 +184,12 @@ impl ResponseStream {
 
     pub(super) fn echo(&self) -> &Echo {
         &self.echo
+    }
+
+    /// An event that the provider numbered itself.
+    pub(super) fn forwarded(&mut self) {
+        self.begun = true;
+        self.items.forwarded();
     }
 
     pub(super) fn choice(&mut self, head: &Head, choice: &Choice, out: &mut Vec<u8>) {

@@ -31,6 +31,12 @@ pub(super) enum Item {
         signature: Option<String>,
         format: Option<String>,
     },
+    /// What an earlier response would have kept.
+    #[serde(rename = "item_reference")]
+    Reference,
+    /// What only OpenAI makes, and takes back.
+    #[serde(other)]
+    Other,
 }
 
 /// A message: what an item is that names no type.
@@ -82,11 +88,51 @@ pub(super) enum Part {
     InputVideo {
         video_url: String,
     },
+    /// What only OpenAI takes.
+    #[serde(other)]
+    Other,
 }
 
 #[derive(Deserialize)]
 pub(super) struct Text {
     text: String,
+}
+
+impl Item {
+    /// Whether OpenAI alone takes it.
+    pub(super) fn is_openais(&self) -> bool {
+        match self {
+            Item::Other => true,
+            Item::Message(Turn { content, .. })
+            | Item::FunctionCallOutput {
+                output: content, ..
+            } => {
+                matches!(content, Content::Parts(parts) if parts.iter().any(|part| matches!(part, Part::Other)))
+            }
+            Item::FunctionCall { .. } | Item::Reasoning { .. } | Item::Reference => false,
+        }
+    }
+
+    /// Whether it is what its provider would not know for its own: thoughts that this gateway has told for another.
+    pub(super) fn is_foreign(&self) -> bool {
+        match self {
+            Item::Reasoning {
+                id,
+                signature,
+                format,
+                ..
+            } => signature.is_some() || format.is_some() || id.as_deref().is_some_and(is_made_here),
+            _ => false,
+        }
+    }
+}
+
+/// Whether an id has the name of a run in it, which begins with the ten digits of its second.
+fn is_made_here(id: &str) -> bool {
+    let run = id.strip_prefix("rs_").and_then(|name| name.split_once('-'));
+    run.is_some_and(|(second, _)| {
+        second.len() == 10 && second.bytes().all(|byte| byte.is_ascii_digit())
+    })
 }
 
 /// Collects messages; the assistant's last one stays open for more of its items.
@@ -151,6 +197,13 @@ impl History {
                 let index = assistant.details.len();
                 assistant.details.extend(details(item, index));
             }
+            Item::Reference => {
+                let reason =
+                    "input: nothing is kept here; send the item itself, not an item_reference";
+                return Err(ApiError::invalid(reason));
+            }
+            // Goes to OpenAI as it is, or the call does not go at all.
+            Item::Other => {}
         }
         Ok(())
     }
@@ -174,6 +227,7 @@ impl History {
                     match part {
                         Part::InputText { text: more } => text.push_str(&more),
                         Part::Refusal { refusal: more } => refusal.push_str(&more),
+                        Part::Other => {}
                         _ => {
                             return Err(ApiError::invalid(
                                 "input: an assistant's message holds text and refusals only",
@@ -308,5 +362,7 @@ fn part(part: Part) -> Result<Value, ApiError> {
         Part::InputVideo { video_url } => {
             json!({ "type": "video_url", "video_url": { "url": video_url } })
         }
+        // Goes to OpenAI as it is, or the call does not go at all.
+        Part::Other => json!({ "type": "text", "text": "" }),
     })
 }

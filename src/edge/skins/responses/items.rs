@@ -73,6 +73,11 @@ impl Items {
         &self.done
     }
 
+    /// Another event has taken the next number.
+    pub(super) fn forwarded(&mut self) {
+        self.sequence += 1;
+    }
+
     /// Writes an event under the next number.
     pub(super) fn event(&mut self, kind: &str, fields: Value, out: &mut Vec<u8>) {
         let mut event = json!({ "type": kind, "sequence_number": self.sequence });

@@ -1,7 +1,8 @@
 //! `POST /responses`, OpenAI's Responses without state (contract 10).
 //!
-//! A request is rewritten into chat form and then read like any other; an answer is told in items. Nothing is kept
-//! between two requests: what would need it is refused.
+//! A request is rewritten into chat form and then read like any other; an answer is told in items. Where the provider
+//! speaks this form itself, it gets the request as it was written, and its answer is forwarded. Nothing is kept between
+//! two requests: what would need it is refused.
 
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
@@ -10,6 +11,7 @@ use http::HeaderMap;
 
 mod answer;
 mod error;
+mod forward;
 mod history;
 mod items;
 mod request;
@@ -18,8 +20,8 @@ mod tests;
 
 use super::envelope;
 use super::serve::{Skin, StreamStyle, serve};
-use crate::domain::call::Form;
-use crate::domain::event::Choice;
+use crate::domain::call::{Call, Form};
+use crate::domain::event::{Choice, Forwarded};
 use crate::edge::error::ApiError;
 use crate::edge::extract::{InferenceCaller, WholeBody, origin};
 use crate::edge::sse::StreamSkin;
@@ -37,8 +39,11 @@ pub async fn responses(
     body: Result<WholeBody, ApiError>,
 ) -> Result<Response, ResponsesError> {
     let InferenceCaller(who) = caller?;
-    let (chat, echo) = request::chat(body?.0)?;
-    let call = envelope::call(chat, origin(&headers), Some(Form::Chat))?;
+    let (chat, echo, verbatim) = request::read(body?.0)?;
+    let call = Call {
+        verbatim: Some(verbatim),
+        ..envelope::call(chat, origin(&headers), Some(Form::Chat))?
+    };
     let skin = Responses {
         stream: ResponseStream::new(echo),
     };
@@ -58,7 +63,10 @@ impl Responses {
 
 impl Skin for Responses {
     fn whole(&self, whole: &Whole) -> Bytes {
-        answer::whole(self.echo(), whole)
+        let verbatim = whole.reply.verbatim.as_ref();
+        verbatim
+            .and_then(|body| forward::whole(body, whole))
+            .unwrap_or_else(|| answer::whole(self.echo(), whole))
     }
 
     fn refused(&self, head: &Head, error: ApiError) -> Response {
@@ -77,6 +85,21 @@ impl StreamSkin for Responses {
 
     fn settled(&mut self, head: &Head, held: &[Choice], receipt: &Receipt, out: &mut Vec<u8>) {
         self.stream.settled(head, held, receipt, out);
+    }
+
+    fn forwarded(&mut self, head: &Head, event: &Forwarded, out: &mut Vec<u8>) {
+        self.stream.forwarded();
+        forward::event(head, event, out);
+    }
+
+    fn forwarded_last(
+        &mut self,
+        head: &Head,
+        events: &[Forwarded],
+        receipt: &Receipt,
+        out: &mut Vec<u8>,
+    ) {
+        forward::last(head, events, receipt, out);
     }
 
     fn failed(&mut self, head: &Head, error: &ApiError, out: &mut Vec<u8>) {

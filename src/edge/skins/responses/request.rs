@@ -6,6 +6,7 @@ use serde_json::{Map, Value, json};
 
 use super::answer::Echo;
 use super::history::{History, Item, Turn};
+use crate::domain::call::{Spoken, Verbatim};
 use crate::domain::json::JsonObject;
 use crate::domain::search::SearchTool;
 use crate::edge::error::ApiError;
@@ -51,12 +52,22 @@ enum ToolChoice {
 #[derive(Deserialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
 enum ToolChoiceForm {
-    Function { name: String },
-    AllowedTools { mode: String, tools: Vec<Named> },
+    Function {
+        name: String,
+    },
+    AllowedTools {
+        mode: String,
+        tools: Vec<Named>,
+    },
+    /// A tool that its provider runs.
+    #[serde(other)]
+    Other,
 }
 
 #[derive(Deserialize)]
 struct Named {
+    /// Only a tool of the provider's may have none.
+    #[serde(default)]
     name: String,
 }
 
@@ -66,13 +77,42 @@ struct TextConfig {
     verbosity: Option<String>,
 }
 
-/// The body in chat form, and what the answer repeats of the request.
-pub(super) fn chat(body: Bytes) -> Result<(Bytes, Echo), ApiError> {
+/// The body in chat form, what the answer repeats of it, and the body as it is.
+pub(super) fn read(body: Bytes) -> Result<(Bytes, Echo, Verbatim), ApiError> {
     let body = JsonObject::parse(body)?;
     refuse_state(&body)?;
+    let mut own = Own::default();
+    let chat = chat(&body, &mut own)?;
+    let Own { unsayable, foreign } = own;
+    let echo = Echo::of(&body);
+    let verbatim = Verbatim {
+        form: Spoken::Responses,
+        body: (!foreign).then_some(body),
+        unsayable,
+    };
+    Ok((chat, echo, verbatim))
+}
+
+/// What a request holds beyond the chat form.
+#[derive(Default)]
+pub(super) struct Own {
+    /// What only OpenAI understands, in words for the caller.
+    unsayable: Option<String>,
+    /// Whether it holds what only this gateway understands.
+    foreign: bool,
+}
+
+impl Own {
+    /// Notes what only OpenAI understands; the first is told.
+    fn alone(&mut self, what: String) {
+        self.unsayable.get_or_insert(what);
+    }
+}
+
+fn chat(body: &JsonObject, own: &mut Own) -> Result<Bytes, ApiError> {
     let mut chat = Map::new();
     for name in SHARED {
-        if let Some(value) = field::<Value>(&body, name)? {
+        if let Some(value) = field::<Value>(body, name)? {
             chat.insert(name.to_owned(), value);
         }
     }
@@ -82,14 +122,14 @@ pub(super) fn chat(body: Bytes) -> Result<(Bytes, Echo), ApiError> {
         ("safety_identifier", "user"),
         ("user", "user"),
     ] {
-        if let Some(value) = field::<Value>(&body, name)? {
+        if let Some(value) = field::<Value>(body, name)? {
             chat.insert(in_chat.to_owned(), value);
         }
     }
-    chat.insert("messages".to_owned(), messages(&body)?.into());
-    tools(&body, &mut chat)?;
-    text(&body, &mut chat)?;
-    Ok((Value::Object(chat).to_string().into(), Echo::of(&body)))
+    chat.insert("messages".to_owned(), messages(body, own)?.into());
+    tools(body, &mut chat, own)?;
+    text(body, &mut chat)?;
+    Ok(Value::Object(chat).to_string().into())
 }
 
 /// Nothing is kept between two requests.
@@ -115,7 +155,7 @@ fn refuse_state(body: &JsonObject) -> Result<(), ApiError> {
     Ok(())
 }
 
-fn messages(body: &JsonObject) -> Result<Vec<Value>, ApiError> {
+fn messages(body: &JsonObject, own: &mut Own) -> Result<Vec<Value>, ApiError> {
     let mut history = History::default();
     if let Some(instructions) = field::<String>(body, "instructions")? {
         history.say("system", instructions.into());
@@ -141,19 +181,28 @@ fn messages(body: &JsonObject) -> Result<Vec<Value>, ApiError> {
         } else {
             parse(item, &place)?
         };
+        own.foreign |= item.is_foreign();
+        if item.is_openais() {
+            own.alone(format!(
+                "{place}: an item of a type that OpenAI alone takes"
+            ));
+        }
         history.add(item)?;
     }
     Ok(history.finish())
 }
 
-fn tools(body: &JsonObject, chat: &mut Map<String, Value>) -> Result<(), ApiError> {
-    let mut tools: Vec<Value> = Vec::new();
-    for tool in field::<Vec<Map<String, Value>>>(body, "tools")?.unwrap_or_default() {
-        tools.push(in_chat(tool)?);
-    }
+fn tools(body: &JsonObject, chat: &mut Map<String, Value>, own: &mut Own) -> Result<(), ApiError> {
+    let written = field::<Vec<Map<String, Value>>>(body, "tools")?.unwrap_or_default();
+    let tools = written.into_iter().filter_map(|tool| in_chat(tool, own));
+    let mut tools: Vec<Value> = tools.collect();
     if let Some(choice) = field::<ToolChoice>(body, "tool_choice")? {
         let choice = match choice {
             ToolChoice::Word(word) => word.into(),
+            ToolChoice::Form(ToolChoiceForm::Other) => {
+                own.alone("tool_choice: names a tool that OpenAI alone runs".to_owned());
+                "auto".into()
+            }
             ToolChoice::Form(ToolChoiceForm::Function { name }) => {
                 json!({ "type": "function", "function": { "name": name } })
             }
@@ -178,19 +227,27 @@ fn tools(body: &JsonObject, chat: &mut Map<String, Value>) -> Result<(), ApiErro
     Ok(())
 }
 
-/// A flat function, nested as chat form has it. The gateway's own tools are the same in both.
-fn in_chat(mut tool: Map<String, Value>) -> Result<Value, ApiError> {
+/// A flat function, nested as chat form has it; `None` for a tool that its provider runs. The gateway's own tools are
+/// the same in both.
+fn in_chat(mut tool: Map<String, Value>, own: &mut Own) -> Option<Value> {
     match tool.get("type").and_then(Value::as_str) {
         Some("function") => {
             tool.remove("type");
             tool.retain(|_, value| !value.is_null());
-            Ok(json!({ "type": "function", "function": tool }))
+            Some(json!({ "type": "function", "function": tool }))
         }
-        Some(own) if own.starts_with("openrouter:") || SearchTool::is_kind(own) => Ok(tool.into()),
-        other => Err(ApiError::invalid(format!(
-            "tools: {} is run by OpenAI alone and not offered here; tools of type function are",
-            other.unwrap_or("a tool without a type")
-        ))),
+        Some(gateways) if gateways.starts_with("openrouter:") => {
+            own.foreign = true;
+            Some(tool.into())
+        }
+        Some(kind) if SearchTool::is_kind(kind) => Some(tool.into()),
+        other => {
+            own.alone(format!(
+                "tools: {} is run by OpenAI alone and not offered here; tools of type function are",
+                other.unwrap_or("a tool without a type")
+            ));
+            None
+        }
     }
 }
 

@@ -7,7 +7,7 @@ use crate::domain::event::{Message, ToolCall};
 use crate::domain::json::{JsonText, Raw};
 
 fn chat(body: &Value) -> Value {
-    let (chat, _) = request::chat(Bytes::from(body.to_string())).unwrap();
+    let (chat, ..) = request::read(Bytes::from(body.to_string())).unwrap();
     serde_json::from_slice(&chat).unwrap()
 }
 
@@ -108,7 +108,7 @@ fn what_needs_memory_or_cannot_be_said_is_refused_with_its_place() {
         body.as_object_mut()
             .unwrap()
             .extend(more.as_object().unwrap().clone());
-        let refused = request::chat(Bytes::from(body.to_string())).unwrap_err();
+        let refused = request::read(Bytes::from(body.to_string())).unwrap_err();
         assert!(
             refused.message().starts_with(expect),
             "{}",
@@ -124,11 +124,67 @@ fn what_needs_memory_or_cannot_be_said_is_refused_with_its_place() {
     check(json!({"input": 5}), "input: expected a string or an array");
     check(
         json!({"input": [{"role": "user", "content": "a"}, {"type": "item_reference", "id": "x"}]}),
-        "input[1].type: unknown variant `item_reference`",
+        "input: nothing is kept here",
     );
+}
+
+#[test]
+fn what_openai_alone_takes_is_for_endpoints_of_its_form_and_what_it_refuses_for_the_others() {
+    let check = |more: Value, unsayable: Option<&str>, is_whole: bool| {
+        let mut body = json!({"model": "m", "input": "x"});
+        body.as_object_mut()
+            .unwrap()
+            .extend(more.as_object().unwrap().clone());
+        let (_, _, verbatim) = request::read(Bytes::from(body.to_string())).unwrap();
+        let told = verbatim.unsayable.as_deref();
+        assert!(
+            told.is_some() == unsayable.is_some()
+                && told
+                    .unwrap_or_default()
+                    .starts_with(unsayable.unwrap_or_default()),
+            "{told:?}"
+        );
+        assert_eq!(verbatim.body.is_some(), is_whole, "{body}");
+    };
+    check(json!({}), None, true);
     check(
         json!({"tools": [{"type": "code_interpreter"}]}),
-        "tools: code_interpreter is run by OpenAI alone",
+        Some("tools: code_interpreter is run by OpenAI alone"),
+        true,
+    );
+    check(
+        json!({"tool_choice": {"type": "web_search_preview"}}),
+        Some("tool_choice: names a tool"),
+        true,
+    );
+    check(
+        json!({"input": [{"role": "user", "content": "a"}, {"type": "web_search_call", "id": "ws_1"}]}),
+        Some("input[1]: an item of a type"),
+        true,
+    );
+    let thought = |more: Value| {
+        let mut item = json!({"type": "reasoning", "id": "rs_1", "summary": []});
+        item.as_object_mut()
+            .unwrap()
+            .extend(more.as_object().unwrap().clone());
+        json!({"input": [item]})
+    };
+    check(thought(json!({"encrypted_content": "c2V"})), None, true);
+    check(thought(json!({})), None, true);
+    check(
+        thought(json!({"id": "rs_1796018563-gZvG5R4I3PjJ_0"})),
+        None,
+        false,
+    );
+    check(
+        thought(json!({"encrypted_content": "c2V", "format": "anthropic-claude-v1"})),
+        None,
+        false,
+    );
+    check(
+        json!({"tools": [{"type": "openrouter:web_search"}]}),
+        None,
+        false,
     );
 }
 
