@@ -50,8 +50,10 @@ struct State {
     settling: i128,
     /// Taken back by others: nothing is lent from it any more.
     void: bool,
-    /// The cap of the latest caller, and whether what is free was borrowed under another.
+    /// The cap of the latest caller, how often it has changed, and whether some of what is free was borrowed under
+    /// another.
     cap: Cap,
+    caps: u32,
     stale: bool,
     /// A refill is on its way.
     asked: bool,
@@ -81,6 +83,8 @@ pub(super) struct Return {
 pub(super) struct Credit {
     lease: Arc<Lease>,
     amount: i64,
+    /// Which of the caps it was taken under.
+    caps: u32,
 }
 
 impl Leases {
@@ -120,7 +124,7 @@ impl Leases {
     /// Notes a charge that nothing was held for.
     pub(super) fn charge(&self, settlement: &Settlement, net: i64) {
         if let Some(lease) = self.find(settlement) {
-            lease.charge(0, net);
+            lease.charge(0, net, 0);
         }
     }
 
@@ -194,6 +198,7 @@ impl Lease {
             settling: 0,
             void: false,
             cap,
+            caps: 0,
             stale: false,
             asked: false,
             adrift: false,
@@ -229,8 +234,11 @@ impl Lease {
     pub(super) fn take_under(self: &Arc<Self>, cap: Cap, amount: i64) -> Option<Credit> {
         {
             let mut state = self.state.lock();
-            state.stale |= state.cap != cap;
-            state.cap = cap;
+            if state.cap != cap {
+                state.cap = cap;
+                state.caps = state.caps.wrapping_add(1);
+                state.stale = true;
+            }
         }
         self.take(amount)
     }
@@ -253,6 +261,7 @@ impl Lease {
         Some(Credit {
             lease: Arc::clone(self),
             amount,
+            caps: state.caps,
         })
     }
 
@@ -382,23 +391,19 @@ impl Lease {
         state.free <= 0 && state.held == 0 && state.settling == 0 && !state.adrift && !state.asked
     }
 
-    fn give_back(&self, amount: i64) {
+    fn give_back(&self, amount: i64, caps: u32) {
         let mut state = self.state.lock();
         state.held -= i128::from(amount);
-        if !state.void {
-            state.free += i128::from(amount);
-        }
+        state.freed(i128::from(amount), caps);
     }
 
-    fn charge(&self, held: i64, net: i64) {
+    fn charge(&self, held: i64, net: i64, caps: u32) {
         let mut state = self.state.lock();
         state.charged = state.charged.saturating_add(net);
         let (held, net) = (i128::from(held), i128::from(net));
         state.held -= held;
         state.settling += net;
-        if !state.void {
-            state.free += held - net;
-        }
+        state.freed(held - net, caps);
     }
 
     fn settled(&self, net: i64, committed: bool) {
@@ -407,6 +412,16 @@ impl Lease {
         state.commits += u64::from(committed);
         if !committed && !state.void {
             state.free += i128::from(net);
+        }
+    }
+}
+
+impl State {
+    /// What a run has not used of its credit is free again. Credit of another cap must not be lent under this one.
+    fn freed(&mut self, amount: i128, caps: u32) {
+        if !self.void {
+            self.free += amount;
+            self.stale |= amount > 0 && caps != self.caps;
         }
     }
 }
@@ -433,14 +448,14 @@ impl Credit {
     /// Turns the credit into a charge of `net`; what is left of it is free again, what it exceeds is taken.
     pub(super) fn charge(mut self, net: i64) {
         let held = std::mem::take(&mut self.amount);
-        self.lease.charge(held, net);
+        self.lease.charge(held, net, self.caps);
     }
 }
 
 impl Drop for Credit {
     fn drop(&mut self) {
         if self.amount != 0 {
-            self.lease.give_back(self.amount);
+            self.lease.give_back(self.amount, self.caps);
         }
     }
 }

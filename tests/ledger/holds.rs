@@ -144,6 +144,24 @@ on_both_engines! {
         one.close().await;
     }
 
+    async fn what_a_run_gives_back_is_not_lent_under_a_lower_limit(db: TestDb) {
+        let store = db.open().await;
+        let account = account(&store, 500).await;
+        let mut who = key(&store, &account, None).await;
+        let ledger = ledger(db, &store).await;
+        let (dropped, settled) = (ledger.hold(&who, Nanos(77)).await.unwrap(), ledger.hold(&who, Nanos(77)).await.unwrap());
+        let change = KeyChange { limit: Some(Some(Nanos(5))), ..KeyChange::default() };
+        store.change_key(&account, &who.key, &change, 0).await.unwrap();
+        who.limit = Some((Nanos(5), LimitReset::Never));
+        assert!(ledger.hold(&who, Nanos(1)).await.is_err(), "more is held than the new limit");
+        drop(dropped);
+        assert!(ledger.hold(&who, Nanos(1)).await.is_err(), "another run holds more than the limit");
+        ledger.settle(settled, run(&who, 4)).await.unwrap();
+        assert!(matches!(ledger.hold(&who, Nanos(2)).await, Err(HoldError::KeyLimit { .. })));
+        assert!(ledger.hold(&who, Nanos(1)).await.is_ok());
+        ledger.close().await;
+    }
+
     async fn a_changed_limit_binds_at_once(db: TestDb) {
         let store = db.open().await;
         let account = account(&store, 10_000).await;
