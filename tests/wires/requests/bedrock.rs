@@ -31,7 +31,7 @@ fn a_request_is_sent_as_its_own_client_sent_it() {
 }
 
 /// The request in chat form; `None` for one that uses what the chat form has no words for: tools that the provider
-/// runs, guarded content, files in Amazon's store, and fields of one model's family.
+/// runs, guarded content, files in Amazon's store, documents to be cited, and fields of one model's family.
 fn chat(body: &Value) -> Option<Value> {
     let mut messages = Vec::new();
     if !list(&body["system"]).is_empty() {
@@ -134,6 +134,9 @@ fn turn(message: &Value, messages: &mut Vec<Value>) -> Option<()> {
 fn parts(blocks: &[Value]) -> Option<Vec<Value>> {
     let mut parts: Vec<Value> = Vec::new();
     for block in blocks {
+        if block["document"]["citations"].is_object() {
+            return None;
+        }
         let inline = |kind: &str, mime: String| {
             let data = block[kind]["source"]["bytes"].as_str()?;
             Some(format!("data:{mime};base64,{data}"))

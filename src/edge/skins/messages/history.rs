@@ -93,8 +93,7 @@ impl Turn {
         self.content.any(&|block| matches!(block, Block::Other))
     }
 
-    /// Whether it holds what Anthropic would refuse: instructions among the turns, thoughts without its signature, and
-    /// those of others.
+    /// Whether it holds what Anthropic would refuse: thoughts without its signature, and those of others.
     pub(super) fn is_foreign(&self) -> bool {
         let is_foreign = |block: &Block| match block {
             Block::Thinking { signature, .. } => signature
@@ -103,7 +102,7 @@ impl Turn {
             Block::RedactedThinking { data } => thinking::is_packed(data),
             _ => false,
         };
-        matches!(self.role, Role::System) || self.content.any(&is_foreign)
+        self.content.any(&is_foreign)
     }
 }
 

@@ -221,7 +221,7 @@ fn what_anthropic_alone_takes_is_for_endpoints_of_its_form_and_what_it_refuses_f
     check(
         said("system", json!({"type": "text", "text": "a"})),
         None,
-        false,
+        true,
     );
 }
 
