@@ -65,7 +65,7 @@ pub(super) fn emit(message: Message, events: &mut Vec<Event>) {
 
 /// Appends a piece of a choice, if it says anything.
 pub(super) fn emit_choice(choice: Choice, events: &mut Vec<Event>) {
-    if !choice.message.is_empty() || choice.finish.is_some() || choice.logprobs.is_some() {
+    if !choice.is_empty() {
         events.push(choice.into());
     }
 }

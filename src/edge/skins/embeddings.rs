@@ -6,7 +6,7 @@ use bytes::Bytes;
 use http::HeaderMap;
 use serde::Serialize;
 
-use super::envelope::{Kind, check_fields, models, text, wrong};
+use super::envelope::{Kind, check_fields, generating_nothing, is_filled_text, wrong};
 use super::render::CostDetails;
 use super::serve::serve_whole;
 use crate::domain::call::{Call, Form, Origin};
@@ -42,28 +42,14 @@ pub async fn embeddings(
 fn call(bytes: Bytes, origin: Origin) -> Result<Call, ApiError> {
     let body = JsonObject::parse(bytes)?;
     check_fields(&body, FIELDS)?;
-    let (model, models) = (text(&body, "model"), models(&body)?);
-    if model.is_none() && models.is_empty() {
-        return Err(wrong("model", "the ID of an embedding model"));
-    }
-    check_input(body.given("input"))?;
-    Ok(Call {
-        form: Form::Embeddings,
-        model,
-        models,
-        stream: false,
-        // Nothing is generated.
-        max_tokens: Some(0),
-        choices: 1,
-        provider: body.given("provider").cloned(),
-        plugins: None,
-        origin: Origin {
-            external_user: text(&body, "user"),
-            ..origin
-        },
-        verbatim: None,
+    let call = generating_nothing(
+        Form::Embeddings,
+        "the ID of an embedding model",
         body,
-    })
+        origin,
+    )?;
+    check_input(call.body.given("input"))?;
+    Ok(call)
 }
 
 fn check_input(input: Option<&Raw>) -> Result<(), ApiError> {
@@ -106,10 +92,6 @@ fn check_tokens(path: &str, tokens: &Raw) -> Result<(), ApiError> {
         Ok(tokens) if !tokens.is_empty() => Ok(()),
         _ => Err(wrong(path, "an array of token ids")),
     }
-}
-
-fn is_filled_text(value: &Raw) -> bool {
-    value.text().is_some_and(|text| !text.is_empty())
 }
 
 /// `usage` of contract 12.

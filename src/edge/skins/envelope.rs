@@ -269,6 +269,40 @@ pub(super) fn wrong(path: &str, expected: &str) -> ApiError {
     )
 }
 
+/// A call that nothing is generated for; `expected` says what kind of model must be named.
+pub(super) fn generating_nothing(
+    form: Form,
+    expected: &str,
+    body: JsonObject,
+    origin: Origin,
+) -> Result<Call, ApiError> {
+    let (model, models) = (text(&body, "model"), models(&body)?);
+    if model.is_none() && models.is_empty() {
+        return Err(wrong("model", expected));
+    }
+    Ok(Call {
+        form,
+        model,
+        models,
+        stream: false,
+        max_tokens: Some(0),
+        choices: 1,
+        provider: body.given("provider").cloned(),
+        plugins: None,
+        origin: Origin {
+            external_user: text(&body, "user"),
+            ..origin
+        },
+        verbatim: None,
+        body,
+    })
+}
+
+/// Whether the value is a string with something in it.
+pub(super) fn is_filled_text(value: &Raw) -> bool {
+    value.text().is_some_and(|text| !text.is_empty())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use http::HeaderMap;
 use serde::Serialize;
 
-use super::envelope::{Kind, check_fields, models, text, wrong};
+use super::envelope::{Kind, check_fields, generating_nothing, is_filled_text, wrong};
 use super::serve::serve_whole;
 use crate::domain::call::{Call, Form, Origin};
 use crate::domain::event::Ranked;
@@ -40,31 +40,11 @@ pub async fn rerank(
 fn call(bytes: Bytes, origin: Origin) -> Result<(Call, Vec<Raw>), ApiError> {
     let body = JsonObject::parse(bytes)?;
     check_fields(&body, FIELDS)?;
-    let (model, models) = (text(&body, "model"), models(&body)?);
-    if model.is_none() && models.is_empty() {
-        return Err(wrong("model", "the ID of a reranking model"));
-    }
-    if !body.given("query").is_some_and(is_filled_text) {
+    let call = generating_nothing(Form::Rerank, "the ID of a reranking model", body, origin)?;
+    if !call.body.given("query").is_some_and(is_filled_text) {
         return Err(wrong("query", "a string that is not empty"));
     }
-    let documents = documents(body.given("documents"))?;
-    let call = Call {
-        form: Form::Rerank,
-        model,
-        models,
-        stream: false,
-        // Nothing is generated.
-        max_tokens: Some(0),
-        choices: 1,
-        provider: body.given("provider").cloned(),
-        plugins: None,
-        origin: Origin {
-            external_user: text(&body, "user"),
-            ..origin
-        },
-        verbatim: None,
-        body,
-    };
+    let documents = documents(call.body.given("documents"))?;
     Ok((call, documents))
 }
 
@@ -90,10 +70,6 @@ fn is_document(document: &Raw) -> bool {
     let fields = [given("text"), given("image")];
     let has_some = fields.iter().any(Option::is_some);
     is_text(document) || has_some && fields.into_iter().flatten().all(is_text)
-}
-
-fn is_filled_text(value: &Raw) -> bool {
-    value.text().is_some_and(|text| !text.is_empty())
 }
 
 /// `usage` of contract 12: what was billed, by tokens or by units of a search.
