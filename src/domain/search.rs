@@ -4,6 +4,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use super::call::Spoken;
 use super::money::Nanos;
 
 /// A search engine that the gateway can ask.
@@ -181,6 +182,8 @@ pub struct SearchTool {
     pub max_uses: u64,
     /// At most so many results of all of them together.
     pub max_total_results: usize,
+    /// The form of providers in whose own words it was asked for; `None` where they are the contract's.
+    pub written_in: Option<Spoken>,
 }
 
 impl SearchTool {

@@ -28,8 +28,10 @@ impl Gateway {
         let call = match errand {
             None => return Ok(Ok(())),
             Some(Errand::Tool(..)) => tool::offered(&run.call, Offer::Given),
-            Some(Errand::Provider(wish)) => {
-                tool::offered(&run.call, Offer::Gone).and_then(|call| native::asked(&call, &wish))
+            Some(Errand::Provider(wish)) => left_to_provider(&run.call, &wish),
+            Some(Errand::AsWritten(wish)) => {
+                let call = left_to_provider(&run.call, &wish);
+                return Ok(call.map(|call| run.call = call).map_err(malformed));
             }
             Some(Errand::Engine(engine, wish)) => {
                 let found = client.unless_left(self.found(run, &engine, &wish)).await?;
@@ -39,9 +41,7 @@ impl Gateway {
                 }
             }
         };
-        Ok(call
-            .map(|call| run.goes_on_with(call))
-            .map_err(|error| SearchError::Malformed(error.to_string())))
+        Ok(call.map(|call| run.goes_on_with(call)).map_err(malformed))
     }
 
     /// What an engine finds; nothing where there is nothing to ask, or where the search fails and may.
@@ -65,6 +65,16 @@ impl Gateway {
             }
         }
     }
+}
+
+/// The call without the gateway's tool, and with the wish for those who search themselves.
+fn left_to_provider(call: &Call, wish: &Wish) -> Result<Call, JsonError> {
+    let call = tool::offered(call, Offer::Gone)?;
+    native::asked(&call, wish)
+}
+
+fn malformed(error: JsonError) -> SearchError {
+    SearchError::Malformed(error.to_string())
 }
 
 impl Run {

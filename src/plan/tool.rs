@@ -4,7 +4,7 @@ use serde::Deserialize;
 
 use super::PlanError;
 use super::web::{Options, parse, read};
-use crate::domain::call::{Call, Form};
+use crate::domain::call::{Call, Form, Spoken};
 use crate::domain::json::{JsonObject, Raw};
 use crate::domain::search::{SearchTool, Wish};
 
@@ -125,6 +125,13 @@ fn tool(call: &Call, place: &str, object: &JsonObject) -> Result<SearchTool, Pla
         among_others: false,
         max_uses: wish.max_uses.unwrap_or(USES).min(steps),
         max_total_results: written.max_total_results.unwrap_or(TOTAL_RESULTS),
+        written_in: written_in(call),
         wish,
     })
+}
+
+/// The form that the request was written in, where providers that speak it understand all of it.
+fn written_in(call: &Call) -> Option<Spoken> {
+    let verbatim = call.verbatim.as_ref()?;
+    verbatim.body.is_some().then_some(verbatim.form)
 }

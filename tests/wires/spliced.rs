@@ -18,15 +18,15 @@ use crate::support::upstream::{Script, Seen, Step, Upstream};
 const LEAST: usize = 98;
 
 /// A model that everything recorded fits.
-const LARGE: &str =
+pub(super) const LARGE: &str =
     "input_modalities = [\"text\", \"image\", \"file\", \"audio\"]\nmax_output_tokens = 128000\n";
 
-struct Same {
-    api: &'static str,
+pub(super) struct Same {
+    pub(super) api: &'static str,
     wire: &'static str,
-    path: &'static str,
+    pub(super) path: &'static str,
     /// Why the contract refuses a request, if it does.
-    refused: fn(&Value) -> Option<&'static str>,
+    pub(super) refused: fn(&Value) -> Option<&'static str>,
     /// The error that the recording holds.
     error: fn(&Recording) -> Option<Told>,
     /// The request without what is the gateway's own business.
@@ -38,11 +38,14 @@ struct Same {
     answer: fn(&Value) -> Value,
 }
 
-const MESSAGES: Same = Same {
+pub(super) const MESSAGES: Same = Same {
     api: "anthropic-messages",
     wire: "anthropic",
     path: "/api/v1/messages",
-    refused: not_the_contracts,
+    refused: |body| {
+        let names_files = body.to_string().contains("\"file_id\":");
+        not_the_contracts(body).or(names_files.then_some("it names files that are not here"))
+    },
     error: anthropic::error,
     normal: |body| {
         let mut body = without_nulls(body);
@@ -58,7 +61,7 @@ const MESSAGES: Same = Same {
     answer: |message| without(message, &["model", "provider", "usage"]),
 };
 
-const RESPONSES: Same = Same {
+pub(super) const RESPONSES: Same = Same {
     api: "openai-responses",
     wire: "responses",
     path: "/api/v1/responses",
@@ -98,18 +101,11 @@ const RESPONSES: Same = Same {
     answer: |response| without(response, &["model", "store", "usage"]),
 };
 
-/// What neither form may say here (contract 2.1, 8.3). The search of the web is the gateway's own, in each spelling,
-/// and this server has none.
+/// What neither form may say here (contract 2.1).
 fn not_the_contracts(body: &Value) -> Option<&'static str> {
     let out = |number: f64| !(0.0..=2.0).contains(&number);
-    if body["temperature"].as_f64().is_some_and(out) {
-        return Some("its temperature is out of range");
-    }
-    let tools = body["tools"].as_array().into_iter().flatten();
-    let mut kinds = tools.filter_map(|tool| tool["type"].as_str());
-    kinds
-        .any(|kind| kind.starts_with("web_search"))
-        .then_some("it searches the web")
+    let is_out = body["temperature"].as_f64().is_some_and(out);
+    is_out.then_some("its temperature is out of range")
 }
 
 fn without(value: &Value, names: &[&str]) -> Value {
@@ -119,7 +115,7 @@ fn without(value: &Value, names: &[&str]) -> Value {
         .collect()
 }
 
-fn replay(recording: &Recording) -> Script {
+pub(super) fn replay(recording: &Recording) -> Script {
     let (status, body) = (recording.response.status, recording.body());
     let media_type = &recording.response.headers["content-type"];
     let length = body.len();
@@ -305,6 +301,41 @@ async fn a_request_keeps_its_order_and_what_is_new_in_it() {
     assert_eq!(seen.body.get("provider"), None);
     assert_ne!(seen.body["metadata"]["user_id"], "ann");
     server.stop().await;
+}
+
+/// A search that the provider is to make, in its own words: where no engine is at hand it goes to one that speaks them,
+/// of which nothing else need be known, and not to others.
+#[tokio::test]
+async fn a_search_in_the_providers_own_words_is_left_to_it() {
+    for (same, tool) in [
+        (
+            &MESSAGES,
+            json!({"type": "web_search_20250305", "name": "web_search", "max_uses": 2, "blocked_domains": ["a.example"]}),
+        ),
+        (
+            &RESPONSES,
+            json!({"type": "web_search_preview", "search_context_size": "low"}),
+        ),
+    ] {
+        let all = recordings(same.api);
+        let good = all.iter().find(|one| one.succeeded() && !one.streamed());
+        let script = replay(good.unwrap());
+        let upstream = Upstream::start(move |_| script.clone()).await;
+        let mut body = (same.ask)(0);
+        body["tools"] = json!([tool]);
+        let (server, _folder) = serving_with(same.wire, &upstream, "sk-1", LARGE).await;
+        let answer = server.http.post(same.path, &body).await;
+        assert_eq!(answer.status, StatusCode::OK, "{}", answer.text());
+        let seen = upstream.seen().remove(0);
+        assert_eq!(seen.body["tools"], body["tools"]);
+        server.stop().await;
+
+        let (other, _folder) = serving_with("openai", &upstream, "sk-1", LARGE).await;
+        let answer = other.http.post(same.path, &body).await;
+        assert_eq!(answer.status, StatusCode::BAD_REQUEST, "{}", answer.text());
+        assert!(answer.text().contains("EXA_API_KEY"), "{}", answer.text());
+        other.stop().await;
+    }
 }
 
 /// What only the provider's own form can say does not go to others, who are told why.

@@ -10,13 +10,14 @@ use std::time::Duration;
 use tokio::time::timeout;
 
 use crate::catalog::snapshot::Auth;
+use crate::domain::call::Spoken;
 use crate::domain::money::Nanos;
 use crate::domain::search::{Engine, Mode, SearchTool, Searched, Searcher, Source, Wish};
 use crate::domain::secret::Secret;
 use crate::plan::Plan;
 use crate::rank::Candidate;
 use crate::transport::{Service, Transport, TransportError};
-use crate::wire::WireName;
+use crate::wire::{WireName, wire};
 
 mod brave;
 mod engine;
@@ -113,6 +114,8 @@ pub struct WebSearch {
 pub enum Errand {
     /// The provider searches, as often as its model likes.
     Provider(Wish),
+    /// The same, where the caller asked for it in the words of providers: those that speak its form get them as they are.
+    AsWritten(Wish),
     /// The gateway asks an engine, once.
     Engine(EngineSettings, Wish),
     /// The gateway asks an engine whenever the model wants it.
@@ -123,7 +126,7 @@ impl Errand {
     /// The most that the gateway's own search can cost.
     pub fn most(&self) -> Nanos {
         match self {
-            Errand::Provider(_) => Nanos::ZERO,
+            Errand::Provider(_) | Errand::AsWritten(_) => Nanos::ZERO,
             Errand::Engine(engine, wish) => engine.price.of(wish.mode, wish.max_results),
             Errand::Tool(engine, tool) => {
                 let price = engine.price.of(tool.wish.mode, tool.wish.max_results);
@@ -136,7 +139,9 @@ impl Errand {
     /// The searches that a provider may make and charge.
     pub fn provider_searches(&self) -> u64 {
         match self {
-            Errand::Provider(wish) => wish.max_uses.unwrap_or(native::SEARCHES),
+            Errand::Provider(wish) | Errand::AsWritten(wish) => {
+                wish.max_uses.unwrap_or(native::SEARCHES)
+            }
             Errand::Engine(..) | Errand::Tool(..) => 0,
         }
     }
@@ -145,7 +150,7 @@ impl Errand {
     pub fn prompt_bytes(&self) -> u64 {
         match self {
             // What a provider finds it counts itself, and nobody knows beforehand.
-            Errand::Provider(_) => 0,
+            Errand::Provider(_) | Errand::AsWritten(_) => 0,
             Errand::Engine(_, wish) => quote::longest(wish),
             Errand::Tool(_, tool) => quote::longest(&tool.wish),
         }
@@ -155,7 +160,7 @@ impl Errand {
     pub fn tool(&self) -> Option<(EngineSettings, SearchTool)> {
         match self {
             Errand::Tool(engine, tool) => Some((engine.clone(), tool.clone())),
-            Errand::Provider(_) | Errand::Engine(..) => None,
+            Errand::Provider(_) | Errand::AsWritten(_) | Errand::Engine(..) => None,
         }
     }
 
@@ -163,7 +168,7 @@ impl Errand {
     pub fn further_steps(&self) -> u64 {
         match self {
             Errand::Tool(_, tool) => tool.max_uses,
-            Errand::Provider(_) | Errand::Engine(..) => 0,
+            Errand::Provider(_) | Errand::AsWritten(_) | Errand::Engine(..) => 0,
         }
     }
 }
@@ -199,7 +204,7 @@ impl WebSearch {
         };
         match (&plan.search, &plan.search_tool) {
             // Who asks for both is searched for once, and surely.
-            (Some(wish), _) => self.assigned(wish, functions, candidates).map(Some),
+            (Some(wish), _) => self.assigned(wish, functions, None, candidates).map(Some),
             (None, Some(tool)) => {
                 // Whose provider searches has a tool of its own in its place; where none does, an engine takes over.
                 let native = candidates
@@ -212,9 +217,10 @@ impl WebSearch {
                     },
                     ..tool.wish.clone()
                 };
-                let errand = self.assigned(&wish, functions, candidates)?;
+                let errand = self.assigned(&wish, functions, tool.written_in, candidates)?;
                 Ok(Some(match errand {
                     Errand::Engine(engine, _) => Errand::Tool(engine, tool.clone()),
+                    Errand::Provider(wish) if tool.written_in.is_some() => Errand::AsWritten(wish),
                     other => other,
                 }))
             }
@@ -226,6 +232,7 @@ impl WebSearch {
         &self,
         wish: &Wish,
         functions: bool,
+        written_in: Option<Spoken>,
         candidates: &mut Vec<Candidate>,
     ) -> Result<Errand, NoSearch> {
         let fits = |candidate: &Candidate| fits(candidate, wish, functions);
@@ -243,7 +250,8 @@ impl WebSearch {
             // What its search cannot do the wire says.
             candidates.retain(|candidate| candidate.endpoint.searches());
         } else {
-            candidates.retain(fits);
+            // Of one that speaks the caller's form nothing need be known: it is told what the caller wrote.
+            candidates.retain(|candidate| fits(candidate) || speaks(candidate, written_in));
         }
         match (candidates.is_empty(), wish.searcher) {
             (false, _) => Ok(Errand::Provider(wish.clone())),
@@ -300,6 +308,12 @@ impl WebSearch {
             .into_iter()
             .find_map(|engine| self.configured(engine).ok())
     }
+}
+
+/// Whether an endpoint is told the request as it was written.
+fn speaks(candidate: &Candidate, form: Option<Spoken>) -> bool {
+    let spoken = wire(candidate.endpoint.target.wire).and_then(|wire| wire.speaks());
+    form.is_some() && spoken == form
 }
 
 /// Whether an endpoint's provider can make such a search. Google's takes no list of domains (contract 8.2), and most of its
