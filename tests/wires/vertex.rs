@@ -16,13 +16,14 @@ use tempfile::TempDir;
 use tracing_subscriber::fmt::MakeWriter;
 
 use super::served::{check, is_text, replaying};
+use crate::support::order;
 use crate::support::server::Server;
 use crate::support::upstream::{Seen, Step, Upstream, json_body, provider_at};
 
 const PRIVATE_KEY: &str = include_str!("../fixtures/service-account.pem");
 
 /// Gives a new token, good for so many seconds, each time it is asked.
-async fn tokens(seconds: i64) -> Upstream {
+pub(super) async fn tokens(seconds: i64) -> Upstream {
     let given = AtomicU64::new(0);
     Upstream::start(move |_| {
         let serial = given.fetch_add(1, Ordering::SeqCst) + 1;
@@ -35,7 +36,7 @@ async fn tokens(seconds: i64) -> Upstream {
 }
 
 /// The key of an account whose tokens `tokens` gives.
-fn key(tokens: &Upstream) -> Value {
+pub(super) fn service_account(tokens: &Upstream) -> Value {
     json!({
         "type": "service_account", "project_id": "p", "private_key_id": "k1", "private_key": PRIVATE_KEY,
         "client_email": "gateway@p.iam.example", "token_uri": format!("http://{}/token", tokens.address),
@@ -46,7 +47,7 @@ fn key(tokens: &Upstream) -> Value {
 async fn serving(wire: &str, upstream: &Upstream, tokens: &Upstream) -> (Server, TempDir) {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("key.json");
-    std::fs::write(&file, key(tokens).to_string()).unwrap();
+    std::fs::write(&file, service_account(tokens).to_string()).unwrap();
     let base_url = format!("http://{}/v1/projects/p/locations/l", upstream.address);
     let config = provider_at(&base_url, "lab-a", "0.000001", "0.000002").replace(
         "wire = \"openai\"",
@@ -130,6 +131,35 @@ async fn anthropic() {
     }
 }
 
+/// Messages go there as they were written, but for what differs in the address, and come as they were given.
+#[tokio::test]
+async fn messages_go_through_to_anthropics_models() {
+    let upstream = replaying(&["anthropic-messages"], |recording| {
+        recording.provider == "vertex" && is_text(recording)
+    })
+    .await;
+    let tokens = tokens(3_600).await;
+    let (server, _folder) = serving("vertex-anthropic", &upstream, &tokens).await;
+    let news = json!({"z": 1, "a": 2});
+    let mut body = json!({"model": "acme/orca", "max_tokens": 9, "messages": [{"role": "user", "content": "Hello"}], "news": news});
+    let plain = server.http.post("/api/v1/messages", &body).await;
+    assert_eq!(plain.status, StatusCode::OK, "{}", plain.text());
+    assert_eq!(plain.json()["model"], "acme/orca");
+    body["stream"] = json!(true);
+    let streamed = server.http.post("/api/v1/messages", &body).await;
+    assert_eq!(order::messages(&streamed.events()), Ok(()));
+    let [plain, streamed] = &upstream.seen()[..] else {
+        panic!("two requests")
+    };
+    let mut wanted = body.as_object().unwrap().clone();
+    wanted.remove("model");
+    wanted.insert("anthropic_version".to_owned(), json!("vertex-2023-10-16"));
+    assert_eq!(streamed.body, json!(wanted));
+    wanted.remove("stream");
+    assert_eq!(plain.body, json!(wanted));
+    server.stop().await;
+}
+
 #[tokio::test]
 async fn openai() {
     let upstream = Upstream::answering("Hello there").await;
@@ -158,7 +188,7 @@ async fn many_who_need_a_token_wait_for_one_exchange() {
         .unwrap();
     let claims: Value = serde_json::from_slice(&claims).unwrap();
     assert_eq!(claims["iss"], "gateway@p.iam.example");
-    assert_eq!(claims["aud"], key(&tokens)["token_uri"]);
+    assert_eq!(claims["aud"], service_account(&tokens)["token_uri"]);
     server.stop().await;
 }
 
@@ -200,7 +230,7 @@ async fn without_a_token_another_provider_answers() {
     .await;
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("key.json");
-    std::fs::write(&file, key(&tokens).to_string()).unwrap();
+    std::fs::write(&file, service_account(&tokens).to_string()).unwrap();
     let wire = format!(
         "wire = \"vertex-openai\"\napi_key = {{ file = \"{}\" }}",
         file.display()

@@ -48,7 +48,8 @@ const VERSION: (HeaderName, HeaderValue) = (
 
 impl Wire for Anthropic {
     fn encode(&self, call: &Call, target: &Target) -> Result<Encoded, EncodeError> {
-        let mut encoded = match splice::body(call, target) {
+        let model = ("model", &*target.upstream_model);
+        let mut encoded = match splice::body(call, target, model) {
             Some(body) => Encoded::json("/messages", body),
             None => {
                 let chat = Chat::read(call, target)?;

@@ -30,8 +30,9 @@ const NOT_COPIED: [&str; 15] = [
     "service_tier",
 ];
 
-/// The body for `target`; `None` where the caller's own does not fit it and must be rebuilt.
-pub(super) fn body(call: &Call, target: &Target) -> Option<Bytes> {
+/// The body for `target`, with a field and its text that this address wants in it; `None` where the caller's own does
+/// not fit and must be rebuilt.
+pub(super) fn body(call: &Call, target: &Target, (name, text): (&str, &str)) -> Option<Bytes> {
     let Verbatim {
         form: Spoken::Messages,
         body: Some(written),
@@ -43,11 +44,12 @@ pub(super) fn body(call: &Call, target: &Target) -> Option<Bytes> {
     if unsayable.is_none() && !fits(written, target) {
         return None;
     }
-    let copied = |name: &str| {
-        !NOT_COPIED.contains(&name) && written.given(name).is_some() && target.takes(name)
+    let copied = |field: &str| {
+        let is_theirs = field != name && !NOT_COPIED.contains(&field);
+        is_theirs && written.given(field).is_some() && target.takes(field)
     };
     let mut body = written.splice(copied);
-    body.text("model", &target.upstream_model);
+    body.text(name, text);
     if call.stream {
         body.raw("stream", b"true");
     }

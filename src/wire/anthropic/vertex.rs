@@ -2,9 +2,9 @@
 
 use bytes::Bytes;
 
-use super::{Anthropic, Body, betas};
+use super::{Anthropic, Body, betas, splice};
 use crate::catalog::snapshot::Target;
-use crate::domain::call::Call;
+use crate::domain::call::{Call, Spoken};
 use crate::domain::event::Reply;
 use crate::wire::chat::Chat;
 use crate::wire::path::segment;
@@ -19,10 +19,16 @@ pub struct AtVertex;
 
 impl Wire for AtVertex {
     fn encode(&self, call: &Call, target: &Target) -> Result<Encoded, EncodeError> {
-        let chat = Chat::read(call, target)?;
-        let mut body = Body::of(&chat, call, target)?;
-        body.anthropic_version = Some(VERSION);
-        body.stream = call.stream;
+        let body = match splice::body(call, target, ("anthropic_version", VERSION)) {
+            Some(body) => body,
+            None => {
+                let chat = Chat::read(call, target)?;
+                let mut body = Body::of(&chat, call, target)?;
+                body.anthropic_version = Some(VERSION);
+                body.stream = call.stream;
+                body.written()?.into()
+            }
+        };
         // The names have an `@` before their date, which a path may hold as it is.
         let model = segment(&target.upstream_model).replace("%40", "@");
         let verb = if call.stream {
@@ -31,7 +37,7 @@ impl Wire for AtVertex {
             "rawPredict"
         };
         let path = format!("/publishers/anthropic/models/{model}:{verb}");
-        let mut encoded = Encoded::json(path, body.written()?);
+        let mut encoded = Encoded::json(path, body);
         encoded.headers.extend(betas(call));
         Ok(encoded)
     }
@@ -47,5 +53,9 @@ impl Wire for AtVertex {
 
     fn decoder(&self, call: &Call, target: &Target) -> Box<dyn StreamDecoder> {
         Anthropic.decoder(call, target)
+    }
+
+    fn speaks(&self) -> Option<Spoken> {
+        Some(Spoken::Messages)
     }
 }
