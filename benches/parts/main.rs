@@ -10,8 +10,10 @@
 use criterion::{criterion_group, criterion_main};
 
 mod decode;
+mod exchange;
 mod frames;
 mod routing;
+mod samples;
 mod settle;
 #[allow(
     dead_code,
@@ -27,6 +29,7 @@ criterion_group!(
     parts,
     frames::frames,
     decode::decode,
+    exchange::exchange,
     routing::routing,
     settle::settle
 );

@@ -43,10 +43,17 @@ pub fn respond(path: &str, body: &Bytes) -> EchoResponse {
         Ok(answer) if answer.streamed() => EchoResponse {
             status: StatusCode::OK,
             content_type: "text/event-stream",
-            chunks: Chunks(Box::new(answer.into_stream())),
+            chunks: Chunks::of(answer.into_stream()),
         },
         Ok(answer) => json(StatusCode::OK, answer.into_body()),
         Err(refusal) => json(refusal.status, error_body(&refusal)),
+    }
+}
+
+impl Chunks {
+    /// The pieces that an iterator makes.
+    pub fn of(pieces: impl Iterator<Item = Bytes> + Send + 'static) -> Self {
+        Chunks(Box::new(pieces))
     }
 }
 
@@ -68,7 +75,7 @@ fn json(status: StatusCode, body: Bytes) -> EchoResponse {
     EchoResponse {
         status,
         content_type: "application/json",
-        chunks: Chunks(Box::new(std::iter::once(body))),
+        chunks: Chunks::of(std::iter::once(body)),
     }
 }
 

@@ -154,7 +154,6 @@ impl<E> Client<E> {
             choices
                 .iter_mut()
                 .for_each(|choice| choice.message.hide_reasoning());
-            whole.reply.verbatim = None;
         }
         self.begin(Ok(Begun::Whole(Box::new(whole))));
     }

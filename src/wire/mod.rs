@@ -27,6 +27,7 @@ mod path;
 mod progress;
 pub mod quirks;
 mod ranking;
+mod repeat;
 pub mod responses;
 mod shape;
 pub mod sign;

@@ -44,13 +44,13 @@ pub async fn answer(
 }
 
 /// OpenAI's shapes: chat completions and text completions differ only in how a choice is written.
-pub(super) struct OpenAi {
+pub struct OpenAi {
     chunks: ChunkFrame,
 }
 
 impl OpenAi {
     /// The shapes of a form.
-    pub(super) fn new(form: Form) -> Self {
+    pub fn new(form: Form) -> Self {
         let shape = match form {
             Form::Text => Shape::Text,
             _ => Shape::Chat,

@@ -5,9 +5,10 @@ use serde_json::Value;
 
 use super::answer::{BlockShape, CitationShape, MessageShape, StopShape};
 use super::answer::{annotation, called, cited, ended, input, sealed, served_by, signed};
+use super::repeat::OneText;
 use super::usage::{Counted, UsageShape};
 use super::{reported, with_status};
-use crate::domain::event::{About, Choice, Event, Message};
+use crate::domain::event::{About, Choice, Event, Forwarded, Message};
 use crate::domain::json::{JsonText, Raw};
 use crate::wire::call_id::no_arguments;
 use crate::wire::progress::{Progress, Said, arguments, emit, forwarded};
@@ -63,6 +64,8 @@ pub(super) struct EventDecoder {
     said: usize,
     /// How many blocks of thought there were.
     thoughts: usize,
+    /// The last event that held nothing but one text, to recognise its like.
+    repeat: Option<OneText>,
 }
 
 /// A block that has begun.
@@ -101,6 +104,7 @@ impl StreamDecoder for EventDecoder {
     fn frame(&mut self, frame: &Frame, events: &mut Vec<Event>) -> Result<(), DecodeError> {
         match self.progress.read(frame)? {
             Said::Nothing => Ok(()),
+            Said::Json(_) if self.repeated(&frame.data, events) => Ok(()),
             Said::Json(json) => self.event(&frame.data, json, events),
             Said::Error(fault) => Err(DecodeError::Upstream(with_status(fault))),
         }
@@ -112,6 +116,27 @@ impl StreamDecoder for EventDecoder {
 }
 
 impl EventDecoder {
+    /// Whether an event is like the last one but for its text, and needed no parser.
+    fn repeated(&mut self, buffer: &Bytes, events: &mut Vec<Event>) -> bool {
+        let Some(known) = &self.repeat else {
+            return false;
+        };
+        let Some(delta) = known.read(buffer) else {
+            return false;
+        };
+        let block = known.block;
+        if self.forwards {
+            events.push(Event::Forwarded(Box::new(Forwarded {
+                kind: known.kind.clone(),
+                data: buffer.clone(),
+                ends: false,
+            })));
+        }
+        let piece = self.more(buffer, block, &delta);
+        emit(piece, events);
+        true
+    }
+
     fn event(
         &mut self,
         buffer: &Bytes,
@@ -141,6 +166,7 @@ impl EventDecoder {
             Some("content_block_delta") => {
                 let piece = self.more(buffer, number, &event.delta);
                 emit(piece, events);
+                self.repeat = OneText::learn(buffer, &event, number);
             }
             Some("content_block_stop") => {
                 let piece = self.close(number);

@@ -25,6 +25,7 @@ shape! {
         x_groq = "x_groq": Given<'a>,
         system_fingerprint = "system_fingerprint": Given<'a>,
         service_tier = "service_tier": Given<'a>,
+        obfuscation = "obfuscation": Given<'a>,
         error = "error": Given<'a>,
         base_resp = "base_resp": Given<'a>,
         search_results = "search_results": Given<'a>,

@@ -1,19 +1,16 @@
-//! The chunk that differs from the one before only in its text, which is what nearly every chunk of a stream is.
-//!
-//! Two chunks with the same bytes around one string literal have the same meaning but for that string, so the second
-//! need not be parsed. Nothing is guessed: any other difference leads back to the parser.
+//! The chunk that differs from the one before only in its text: see [`crate::wire::repeat`].
 
 use bytes::Bytes;
-use serde_json::value::RawValue;
 
 use crate::domain::event::{Choice, Event, Message};
 use crate::domain::json::JsonText;
+use crate::wire::repeat::Repeat;
+use crate::wire::shape::Given;
 
-/// What stood around the text of the last chunk that held nothing but one text.
+/// The last chunk that held nothing but one text.
 #[derive(Debug)]
-pub(super) struct Repeat {
-    before: Bytes,
-    after: Bytes,
+pub(super) struct OneText {
+    repeat: Repeat,
     index: u32,
     place: Place,
 }
@@ -25,22 +22,16 @@ enum Place {
     Reasoning,
 }
 
-impl Repeat {
-    /// Learns from a chunk and what it meant; `None` when it meant more, or less, than one text.
-    pub(super) fn learn(chunk: &Bytes, meant: &[Event]) -> Option<Self> {
+impl OneText {
+    /// Learns from a chunk and what it meant; `None` when it meant more, or less, than one text. Of `unread` values
+    /// nothing is ever read.
+    pub(super) fn learn(chunk: &Bytes, meant: &[Event], unread: &[Given<'_>]) -> Option<Self> {
         let [Event::Choice(choice)] = meant else {
             return None;
         };
         let (text, place) = only_text(choice)?;
-        let start = (text.as_bytes().as_ptr() as usize).checked_sub(chunk.as_ptr() as usize)?;
-        let end = start.checked_add(text.as_bytes().len())?;
-        // A text that was put together lies elsewhere.
-        if end > chunk.len() {
-            return None;
-        }
-        Some(Repeat {
-            before: chunk.slice(..start),
-            after: chunk.slice(end..),
+        Some(OneText {
+            repeat: Repeat::learn(chunk, text.as_bytes(), unread)?,
             index: choice.index,
             place,
         })
@@ -48,16 +39,8 @@ impl Repeat {
 
     /// What `chunk` says, if only its text is new. Another spelling may take the place of an empty text.
     pub(super) fn read(&self, chunk: &Bytes) -> Option<Choice> {
-        let end = chunk.len().checked_sub(self.after.len())?;
-        if end < self.before.len()
-            || !chunk.starts_with(&self.before)
-            || !chunk.ends_with(&self.after)
-        {
-            return None;
-        }
-        let literal = std::str::from_utf8(&chunk[self.before.len()..end]).ok()?;
-        let literal: &RawValue = serde_json::from_str(literal).ok()?;
-        let text = JsonText::slice(chunk, literal).filter(|text| !text.is_empty())?;
+        let text = JsonText::slice(chunk, self.repeat.read(chunk)?);
+        let text = text.filter(|text| !text.is_empty())?;
         let message = match self.place {
             Place::Content => Message {
                 content: Some(text),

@@ -8,7 +8,7 @@ use super::calls::Calls;
 use super::citations;
 use super::decode::AnswerShape;
 use super::piece::{ChoiceShape, MessageShape};
-use super::repeat::Repeat;
+use super::repeat::OneText;
 use crate::domain::call::Call;
 use crate::domain::event::{About, Choice, Event};
 use crate::domain::json::Raw;
@@ -28,7 +28,7 @@ pub(super) struct ChunkDecoder {
     sources: [Option<Raw>; 2],
     done: bool,
     /// The last chunk that held only a text, to recognise its like.
-    repeat: Option<Repeat>,
+    repeat: Option<OneText>,
 }
 
 /// How far one choice has come.
@@ -93,18 +93,19 @@ impl ChunkDecoder {
             return Ok(());
         }
         let known = events.len();
-        self.chunk(buffer, utf8(buffer)?, events)?;
-        self.repeat = Repeat::learn(buffer, &events[known..]);
+        let filler = self.chunk(buffer, utf8(buffer)?, events)?;
+        self.repeat = OneText::learn(buffer, &events[known..], &[filler]);
         Ok(())
     }
 
-    fn chunk(
+    /// Reads a chunk; gives the value in it that is there to be long or short, and is of another length each time.
+    fn chunk<'a>(
         &mut self,
         buffer: &Bytes,
-        json: &str,
+        json: &'a str,
         events: &mut Vec<Event>,
-    ) -> Result<(), DecodeError> {
-        let mut chunk: AnswerShape<'_> =
+    ) -> Result<Given<'a>, DecodeError> {
+        let mut chunk: AnswerShape<'a> =
             serde_json::from_str(json).map_err(|error| malformed(&error))?;
         if let Some(fault) = self.fault(&chunk, json) {
             return Err(DecodeError::Upstream(fault));
@@ -116,7 +117,7 @@ impl ChunkDecoder {
             self.choice(buffer, position, shape, events)?;
         }
         events.extend(chunk.tokens(&self.quirks).map(Event::Usage));
-        Ok(())
+        Ok(chunk.obfuscation)
     }
 
     /// An error in place of a chunk, or beside its choices.

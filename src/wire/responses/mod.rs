@@ -12,6 +12,7 @@ use crate::domain::event::Reply;
 mod answer;
 mod body;
 mod input;
+mod repeat;
 mod splice;
 mod stream;
 #[cfg(test)]

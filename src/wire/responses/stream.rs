@@ -6,7 +6,8 @@ use super::answer::{
     ItemShape, PARAGRAPH, ResponseShape, SourceShape, arguments, called, cited, details, logprobs,
     picture,
 };
-use crate::domain::event::{About, Choice, Event, Message};
+use super::repeat::{OneText, Piece};
+use crate::domain::event::{About, Choice, Event, Forwarded, Message};
 use crate::domain::json::{JsonText, Raw};
 use crate::wire::call_id::no_arguments;
 use crate::wire::progress::{self, Progress, Said};
@@ -18,6 +19,9 @@ shape! {
     EventShape {
         kind = "type": Given<'a>,
         output_index = "output_index": Given<'a>,
+        // Read by nobody: its number, and what is there to be long or short.
+        sequence_number = "sequence_number": Given<'a>,
+        obfuscation = "obfuscation": Given<'a>,
         summary_index = "summary_index": Given<'a>,
         response = "response": ResponseShape<'a>,
         item = "item": ItemShape<'a>,
@@ -32,16 +36,11 @@ shape! {
 /// Events that end an answer, well or not.
 const ENDS: [&str; 5] = ["completed", "incomplete", "failed", "cancelled", "done"];
 
-/// Events that come for every piece, and are no errors.
-const KNOWN: [&str; 9] = [
+/// Events that come often, and are no errors; those of pieces are none either.
+const KNOWN: [&str; 4] = [
     "created",
     "output_item.added",
     "output_item.done",
-    "output_text.delta",
-    "refusal.delta",
-    "reasoning_summary_text.delta",
-    "reasoning_text.delta",
-    "function_call_arguments.delta",
     "output_text.annotation.added",
 ];
 
@@ -57,6 +56,8 @@ pub(super) struct EventDecoder {
     calls: u32,
     details: usize,
     searches: u64,
+    /// The last event that held nothing but one text, to recognise its like.
+    repeat: Option<OneText>,
 }
 
 /// What is known of an item.
@@ -82,6 +83,7 @@ impl StreamDecoder for EventDecoder {
     fn frame(&mut self, frame: &Frame, events: &mut Vec<Event>) -> Result<(), DecodeError> {
         match self.progress.read(frame)? {
             Said::Nothing => Ok(()),
+            Said::Json(_) if self.repeated(&frame.data, events) => Ok(()),
             Said::Json(json) => self.event(&frame.data, json, events),
             Said::Error(fault) => Err(DecodeError::Upstream(fault)),
         }
@@ -93,6 +95,26 @@ impl StreamDecoder for EventDecoder {
 }
 
 impl EventDecoder {
+    /// Whether an event is like the last one but for its text, and needed no parser.
+    fn repeated(&mut self, buffer: &Bytes, events: &mut Vec<Event>) -> bool {
+        let Some(known) = &self.repeat else {
+            return false;
+        };
+        let Some(text) = known.read(buffer) else {
+            return false;
+        };
+        let (number, piece) = (known.item, known.piece);
+        if self.forwards {
+            events.push(Event::Forwarded(Box::new(Forwarded {
+                kind: known.kind.clone(),
+                data: buffer.clone(),
+                ends: false,
+            })));
+        }
+        self.piece(number, piece, Some(text), None, events);
+        true
+    }
+
     fn event(
         &mut self,
         buffer: &Bytes,
@@ -111,20 +133,20 @@ impl EventDecoder {
         if self.forwards {
             events.extend(progress::forwarded(buffer, event.kind, ends));
         }
+        if let Some(piece) = Piece::named(name) {
+            let logprobs = logprobs(buffer, event.logprobs);
+            self.repeat = match logprobs {
+                None => OneText::learn(buffer, &event, number, piece),
+                Some(_) => None,
+            };
+            self.piece(number, piece, text(buffer, event.delta), logprobs, events);
+            return Ok(());
+        }
         match name {
             "created" => self.learn(event.response.about(), events),
             "output_item.added" => {
                 let piece = self.begin(buffer, number, &event.item);
                 progress::emit(piece, events);
-            }
-            "output_text.delta" => self.text(buffer, number, &event, events),
-            "refusal.delta" => self.say(number, events, |message| {
-                message.refusal = text(buffer, event.delta)
-            }),
-            "reasoning_summary_text.delta" | "reasoning_text.delta" | "reasoning.delta" => {
-                self.say(number, events, |message| {
-                    message.reasoning = text(buffer, event.delta)
-                });
             }
             "reasoning_summary_part.added" if count(event.summary_index).unwrap_or(0) > 0 => {
                 self.say(number, events, |message| {
@@ -134,9 +156,6 @@ impl EventDecoder {
             "output_text.annotation.added" => {
                 let cited = cited(&event.annotation).map(|cited| Raw::array([cited.as_str()]));
                 self.say(number, events, |message| message.annotations = cited);
-            }
-            "function_call_arguments.delta" => {
-                self.argue(number, text(buffer, event.delta), events)
             }
             "function_call_arguments.done" if !self.known(number).told => {
                 self.argue(number, arguments(buffer, event.arguments), events);
@@ -179,23 +198,40 @@ impl EventDecoder {
         message
     }
 
-    fn text(
+    /// The next piece of an item.
+    fn piece(
         &mut self,
-        buffer: &Bytes,
         number: u64,
-        event: &EventShape<'_>,
+        piece: Piece,
+        said: Option<JsonText>,
+        logprobs: Option<Raw>,
         events: &mut Vec<Event>,
     ) {
-        let Some(content) = text(buffer, event.delta) else {
+        match piece {
+            Piece::Text => self.text(number, said, logprobs, events),
+            Piece::Refusal => self.say(number, events, |message| message.refusal = said),
+            Piece::Reasoning => self.say(number, events, |message| message.reasoning = said),
+            Piece::Arguments => self.argue(number, said, events),
+        }
+    }
+
+    fn text(
+        &mut self,
+        number: u64,
+        content: Option<JsonText>,
+        logprobs: Option<Raw>,
+        events: &mut Vec<Event>,
+    ) {
+        if content.is_none() {
             return;
-        };
+        }
         self.known(number).told = true;
         let choice = Choice {
             message: Message {
-                content: Some(content),
+                content,
                 ..Message::default()
             },
-            logprobs: logprobs(buffer, event.logprobs),
+            logprobs,
             ..Choice::default()
         };
         events.push(choice.into());
@@ -299,7 +335,7 @@ fn fault_of(name: &str, ends: bool, event: &EventShape<'_>, json: &str) -> Optio
     match name {
         "error" => Some(fault::of_event(json)),
         _ if ends => event.response.fault(),
-        _ if KNOWN.contains(&name) => None,
+        _ if KNOWN.contains(&name) || Piece::named(name).is_some() => None,
         _ => fault::reported(json),
     }
 }

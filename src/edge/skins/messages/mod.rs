@@ -109,7 +109,7 @@ fn collect_text(value: &Value, out: &mut String) {
 
 /// Anthropic's shapes.
 #[derive(Default)]
-struct Messages {
+pub struct Messages {
     stream: MessageStream,
 }
 

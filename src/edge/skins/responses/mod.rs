@@ -22,6 +22,7 @@ use super::envelope;
 use super::serve::{Skin, StreamStyle, serve};
 use crate::domain::call::{Call, Form};
 use crate::domain::event::{Choice, Forwarded};
+use crate::domain::json::JsonObject;
 use crate::edge::error::ApiError;
 use crate::edge::extract::{InferenceCaller, WholeBody, origin};
 use crate::edge::sse::StreamSkin;
@@ -44,18 +45,26 @@ pub async fn responses(
         verbatim: Some(verbatim),
         ..envelope::call(chat, origin(&headers), Some(Form::Chat))?
     };
-    let skin = Responses {
-        stream: ResponseStream::new(echo),
-    };
-    Ok(serve(&gateway, who, call, skin, style).await)
+    Ok(serve(&gateway, who, call, Responses::of(echo), style).await)
 }
 
 /// The shapes of Responses.
-struct Responses {
+pub struct Responses {
     stream: ResponseStream,
 }
 
 impl Responses {
+    /// The shapes of the answer to a request with this body, parts of which it repeats.
+    pub fn to(body: &JsonObject) -> Self {
+        Responses::of(Echo::of(body))
+    }
+
+    fn of(echo: Echo) -> Self {
+        Responses {
+            stream: ResponseStream::new(echo),
+        }
+    }
+
     fn echo(&self) -> &Echo {
         self.stream.echo()
     }
