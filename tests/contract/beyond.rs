@@ -161,6 +161,12 @@ fn fields() -> Vec<(&'static str, &'static str, &'static str, Value)> {
             input_and_output_cost(),
         ),
         ("10", "BaseResponsesResult", "error_type", error_type()),
+        (
+            "3.4",
+            "BaseResponsesResult",
+            "openrouter_metadata",
+            json!({"$ref": "#/components/schemas/OpenRouterMetadata"}),
+        ),
         // Sent back with the item, they prove the reasoning to its provider; the reference has them in results alone.
         ("10", "OutputItemReasoning", "signature", text_or_null()),
         (

@@ -77,6 +77,53 @@ fn response(content: &str, stream: bool) -> Value {
     })
 }
 
+/// What was told well once, told by a provider that speaks the form: it is forwarded with what the gateway adds to it.
+#[tokio::test]
+async fn forwarded_answers_keep_the_contract() {
+    let upstream = Upstream::start(rich).await;
+    let first = Server::alone(&upstream.provider("lab-a", "0.000001", "0.0001")).await;
+    let mut held = Held::default();
+    for (wire, route, path, body) in [
+        (
+            "anthropic",
+            MESSAGES,
+            "/api/v1/messages",
+            message as fn(&str, bool) -> Value,
+        ),
+        ("responses", RESPONSES, "/api/v1/responses", response),
+    ] {
+        for stream in [false, true] {
+            let told = first.http.post(path, &body("rich", stream)).await;
+            let kind = told.headers["content-type"].to_str().unwrap().to_owned();
+            let length = told.body.len();
+            let head = format!(
+                "HTTP/1.1 200 OK\r\ncontent-type: {kind}\r\nconnection: close\r\ncontent-length: {length}\r\n\r\n"
+            );
+            let script = vec![
+                Step::Write(head.into_bytes()),
+                Step::Write(told.body.to_vec()),
+            ];
+            let provider = Upstream::start(move |_| script.clone()).await;
+            let config = provider
+                .provider("lab-b", "0.000001", "0.0001")
+                .replace("wire = \"openai\"", &format!("wire = \"{wire}\""));
+            let second = Server::alone(&config).await;
+            let asked = [("x-openrouter-metadata", "enabled")];
+            let body = body("rich", stream).to_string();
+            let forwarded = second
+                .http
+                .send(http::Method::POST, path, body.into(), &asked);
+            let forwarded = held.hold(route, 200, forwarded.await);
+            let text = forwarded.text();
+            assert!(text.contains("openrouter_metadata"), "{text}");
+            assert!(text.contains("lab-b"), "{text}");
+            second.stop().await;
+        }
+    }
+    held.finish_having_answered(&[MESSAGES, RESPONSES]);
+    first.stop().await;
+}
+
 #[tokio::test]
 async fn both_forms_keep_the_contract() {
     let upstream = Upstream::start(rich).await;

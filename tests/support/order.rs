@@ -1,5 +1,5 @@
-//! The only orders in which the events of a stream may come: a machine for each form that has named events. Text that
-//! deltas told must be the text that the end of its part repeats.
+//! The only orders in which the events of a stream may come: a machine for each form. Text that deltas told must be the
+//! text that the end of its part repeats.
 
 use std::collections::BTreeMap;
 
@@ -12,6 +12,11 @@ trait Machine: Default {
 
     /// The stream is over.
     fn end(&self) -> Result<(), String>;
+}
+
+/// Holds a stream of chat completions to its order (contract 4.4, 4.6).
+pub(crate) fn chat(events: &[Value]) -> Result<(), String> {
+    run::<Chat>(events)
 }
 
 /// Holds a stream of Anthropic's Messages to its order.
@@ -52,6 +57,89 @@ enum Phase {
     /// All but the last word is said.
     Ending,
     Over,
+}
+
+#[derive(Default)]
+struct Chat {
+    phase: Phase,
+    id: Value,
+    choices: BTreeMap<u64, Choice>,
+}
+
+/// How far a choice has come.
+#[derive(Default)]
+struct Choice {
+    greeted: bool,
+    calls: u64,
+    finished: bool,
+}
+
+impl Choice {
+    fn piece(&mut self, piece: &Value) -> Result<(), String> {
+        hold(!self.finished, "after its reason")?;
+        let delta = &piece["delta"];
+        hold(
+            delta["role"].is_string() != self.greeted,
+            "the role comes first, and once",
+        )?;
+        self.greeted = true;
+        for call in delta["tool_calls"].as_array().into_iter().flatten() {
+            let is_new = call["id"].is_string();
+            let index = call["index"].as_u64().ok_or("a call without a place")?;
+            hold(
+                (index < self.calls && !is_new) || (index == self.calls && is_new),
+                "the id of a call comes first, and once",
+            )?;
+            self.calls += u64::from(is_new);
+        }
+        let finish = piece["finish_reason"].as_str();
+        hold(
+            finish != Some("tool_calls") || self.calls > 0,
+            "calls that nobody told",
+        )?;
+        self.finished = finish.is_some();
+        Ok(())
+    }
+}
+
+impl Machine for Chat {
+    fn step(&mut self, kind: &str, event: &Value) -> Result<(), String> {
+        hold(self.phase != Phase::Over, "after the end")?;
+        if kind == "[DONE]" {
+            hold(self.phase == Phase::Ending, "before the usage")?;
+            self.phase = Phase::Over;
+            return Ok(());
+        }
+        hold(self.phase != Phase::Ending, "after the usage")?;
+        let id = &event["id"];
+        hold(self.id.is_null() || self.id == *id, "of another answer")?;
+        self.id = id.clone();
+        let choices = event["choices"].as_array().ok_or("without choices")?;
+        if event["error"].is_object() {
+            self.phase = Phase::Over;
+            return hold(
+                choices[0]["finish_reason"] == "error",
+                "an error that is no reason",
+            );
+        }
+        if event["usage"].is_object() {
+            let ended = self.choices.values().all(|choice| choice.finished);
+            hold(ended && !self.choices.is_empty(), "before the reason")?;
+            self.phase = Phase::Ending;
+            let mut reasons = choices.iter().map(|choice| &choice["finish_reason"]);
+            return hold(reasons.all(Value::is_null), "with a reason");
+        }
+        self.phase = Phase::Begun;
+        for choice in choices {
+            let index = choice["index"].as_u64().ok_or("of no choice")?;
+            self.choices.entry(index).or_default().piece(choice)?;
+        }
+        Ok(())
+    }
+
+    fn end(&self) -> Result<(), String> {
+        hold(self.phase == Phase::Over, "the stream has no end")
+    }
 }
 
 #[derive(Default)]
@@ -263,6 +351,30 @@ mod tests {
     /// A piece may be left out or told twice without a trace, where nothing repeats it.
     fn is_delta(event: &Value) -> bool {
         event["type"] == "content_block_delta"
+    }
+
+    #[test]
+    fn chats_have_one_order() {
+        let chunk = |delta: Value, finish: Option<&str>| json!({"id": "gen-1", "choices": [{"index": 0, "delta": delta, "finish_reason": finish}]});
+        let call = |call: Value| chunk(json!({"tool_calls": [call]}), None);
+        let mut usage = chunk(json!({"role": "assistant", "content": ""}), None);
+        usage["usage"] = json!({});
+        let events = [
+            chunk(json!({"role": "assistant", "content": "a"}), None),
+            call(json!({"index": 0, "id": "c", "function": {"name": "f"}})),
+            chunk(json!({}), Some("tool_calls")),
+            usage,
+            json!("[DONE]"),
+        ];
+        every_other_order_is_refused(chat, &events);
+        let mut other = events.to_vec();
+        other[1]["id"] = json!("gen-2");
+        assert!(chat(&other).is_err());
+        let mut error = chunk(json!({"content": ""}), Some("error"));
+        error["error"] = json!({});
+        let broken = [events[0].clone(), error.clone()];
+        assert_eq!(chat(&broken), Ok(()));
+        assert!(chat(&[error, events[0].clone()]).is_err());
     }
 
     #[test]

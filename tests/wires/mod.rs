@@ -1,6 +1,6 @@
 //! The wires against what providers really sent.
 
-mod api;
+pub(crate) mod api;
 mod embeddings;
 mod expected;
 mod matrix;
@@ -8,7 +8,8 @@ mod meaning;
 pub(crate) mod recordings;
 mod replay;
 mod requests;
-mod served;
-mod skins;
+pub(crate) mod served;
+pub(crate) mod skins;
 mod spliced;
+mod translated;
 mod vertex;

@@ -1,6 +1,7 @@
 //! What a client of each form gets to see, read by the shortest way there is, as the value that tests compare.
 
 use serde_json::{Value, json};
+use turnpike::domain::call::Spoken;
 
 use super::expected::{first_text, list};
 use super::meaning::{Arguments, Called, Said};
@@ -9,6 +10,8 @@ use crate::support::order;
 /// A form that clients speak.
 pub(crate) struct Skin {
     pub(crate) name: &'static str,
+    /// The form, where providers speak it too.
+    pub(crate) form: Option<Spoken>,
     pub(crate) path: &'static str,
     /// A request of the user that says this.
     pub(crate) ask: fn(&str) -> Value,
@@ -29,6 +32,7 @@ pub(crate) struct Skin {
 pub(crate) const SKINS: [Skin; 3] = [
     Skin {
         name: "chat",
+        form: None,
         path: "/api/v1/chat/completions",
         ask: |text| json!({"model": "acme/orca", "messages": [{"role": "user", "content": text}]}),
         ask_about: |text, url| json!({"model": "acme/orca", "messages": [{"role": "user", "content": [{"type": "text", "text": text}, {"type": "image_url", "image_url": {"url": url}}]}]}),
@@ -38,12 +42,13 @@ pub(crate) const SKINS: [Skin; 3] = [
         },
         plain: |body| chat_message(&body["choices"][0], "message"),
         streamed: chat_stream,
-        ordered: |_| Ok(()),
+        ordered: order::chat,
         is_error: |body| body["error"]["message"].is_string(),
         is_broken: |events| events.iter().any(|event| event["error"].is_object()),
     },
     Skin {
         name: "messages",
+        form: Some(Spoken::Messages),
         path: "/api/v1/messages",
         ask: |text| json!({"model": "acme/orca", "max_tokens": 1_000, "messages": [{"role": "user", "content": text}]}),
         ask_about: |text, url| {
@@ -63,6 +68,7 @@ pub(crate) const SKINS: [Skin; 3] = [
     },
     Skin {
         name: "responses",
+        form: Some(Spoken::Responses),
         path: "/api/v1/responses",
         ask: |text| json!({"model": "acme/orca", "input": text}),
         ask_about: |text, url| json!({"model": "acme/orca", "input": [{"role": "user", "content": [{"type": "input_text", "text": text}, {"type": "input_image", "image_url": url, "detail": "auto"}]}]}),
