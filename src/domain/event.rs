@@ -9,7 +9,7 @@ use super::json::{JsonText, Raw};
 use super::usage::Tokens;
 
 /// A complete answer.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Reply {
     /// The choices, in order of index; none where vectors were asked for.
     pub choices: Vec<Choice>,
@@ -36,7 +36,7 @@ pub struct Ranked {
 }
 
 /// One step of a streamed answer.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Event {
     /// More of one choice. Boxed, since it travels through queues whose slots should be small.
     Choice(Box<Choice>),
@@ -51,7 +51,7 @@ pub enum Event {
 }
 
 /// An event of a provider's that goes to the client as it is.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Forwarded {
     /// Its type.
     pub kind: JsonText,
@@ -73,7 +73,7 @@ pub struct About {
 }
 
 /// One choice of an answer, or a piece of it.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Choice {
     /// Position among the choices, from 0.
     pub index: u32,
@@ -86,7 +86,7 @@ pub struct Choice {
 }
 
 /// A message of the assistant, or a piece of one. Absent fields were not sent.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Message {
     /// Visible text.
     pub content: Option<JsonText>,
@@ -107,7 +107,7 @@ pub struct Message {
 }
 
 /// A call of a tool, or a piece of one: id and name come once, arguments in fragments.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ToolCall {
     /// Position among the calls of the message, from 0.
     pub index: u32,

@@ -4,6 +4,7 @@ pub mod aws;
 pub mod citations;
 pub mod client;
 pub mod count;
+pub mod decoding;
 pub mod frames;
 pub mod heard;
 pub mod meter;

@@ -1,4 +1,4 @@
-//! A provider's streamed answer as a sequence of events: reads, frames, decodes, watches the clock.
+//! A provider's streamed answer as a sequence of events: reads, decodes, watches the clock.
 //! Knows no client and no price.
 
 use std::collections::VecDeque;
@@ -6,10 +6,10 @@ use std::time::Duration;
 
 use tokio::time::{Instant, timeout_at};
 
-use super::frames::Framer;
+use super::decoding::Decoding;
 use crate::domain::event::{Event, Reply};
 use crate::transport::{Body, TransportError};
-use crate::wire::{DecodeError, Frame, Framing, StreamDecoder};
+use crate::wire::{DecodeError, Frame, StreamDecoder};
 
 /// A streamed answer, of one step or of several.
 pub trait Events {
@@ -33,8 +33,7 @@ impl Events for EventStream {
 /// A streamed answer on its way in. Dropping it cancels the upstream.
 pub struct EventStream {
     body: Body,
-    framer: Framer,
-    decoder: Box<dyn StreamDecoder>,
+    decoding: Decoding,
     events: VecDeque<Event>,
     phase: Phase,
     idle: Duration,
@@ -71,8 +70,7 @@ impl EventStream {
     ) -> Self {
         EventStream {
             body,
-            framer: Framer::new(decoder.framing()),
-            decoder,
+            decoding: Decoding::new(decoder),
             events: VecDeque::new(),
             phase: Phase::Reading,
             idle,
@@ -88,8 +86,7 @@ impl EventStream {
             .chain(reply.usage.map(Event::Usage));
         EventStream {
             body: Body::empty(),
-            framer: Framer::new(Framing::Sse),
-            decoder: Box::new(NothingMore),
+            decoding: Decoding::new(Box::new(NothingMore)),
             events: events.collect(),
             phase: Phase::Ended,
             idle: Duration::ZERO,
@@ -138,26 +135,16 @@ impl EventStream {
         let piece = timeout_at(until, self.body.next())
             .await
             .map_err(|_| StreamError::Stalled)?;
-        let mut frames = Vec::new();
-        let phase = match piece.transpose()? {
+        Ok(match piece.transpose()? {
             Some(bytes) => {
-                self.framer
-                    .feed(&bytes, &mut frames)
-                    .map_err(|error| DecodeError::Malformed(error.to_string()))?;
+                self.decoding.feed(&bytes, events)?;
                 Phase::Reading
             }
             None => {
-                self.framer.end(&mut frames);
+                self.decoding.end(events)?;
                 Phase::Ended
             }
-        };
-        for frame in &frames {
-            self.decoder.frame(frame, events)?;
-        }
-        if let Phase::Ended = phase {
-            self.decoder.end(events)?;
-        }
-        Ok(phase)
+        })
     }
 }
 

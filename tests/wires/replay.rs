@@ -1,6 +1,7 @@
 //! Every recorded answer goes through its wire, and what comes out must say what the recording says:
 //! text, reasoning, tool calls, finish reasons and counts of tokens, however its bytes are cut.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -11,7 +12,7 @@ use turnpike::catalog::snapshot::Target;
 use turnpike::domain::call::{Call, Origin};
 use turnpike::domain::event::Event;
 use turnpike::domain::json::JsonObject;
-use turnpike::stream::frames::Framer;
+use turnpike::stream::decoding::Decoding;
 use turnpike::wire::quirks::Quirks;
 use turnpike::wire::{DecodeError, Wire, wire};
 
@@ -156,28 +157,33 @@ struct Replay<'a> {
     body: Bytes,
 }
 
-/// Runs `check` on each recording that `keep` accepts. Of the fixtures it is `known` how many there are.
-#[expect(
-    clippy::print_stdout,
-    reason = "the runner shows it when the check fails"
-)]
+/// Runs `check` on each recording that `keep` accepts, and prints how many pass. Of the fixtures it is `known` how many
+/// there are.
+#[expect(clippy::print_stdout, reason = "the runner shows it when asked to")]
 fn for_each(
     keep: fn(&Api, &Recording) -> bool,
     known: fn(&Api) -> usize,
     mut check: impl FnMut(&Replay<'_>),
 ) {
+    let mut different = Vec::new();
     for api in APIS {
-        let mut replayed = 0;
+        let (mut replayed, before) = (0, different.len());
         let recordings = recordings(api.folder);
         for recording in recordings.iter().filter(|recording| keep(api, recording)) {
-            println!("{}", recording.name);
-            check(&Replay::new(api, recording));
+            let replay = Replay::new(api, recording);
+            // All that differ are told in one run.
+            if catch_unwind(AssertUnwindSafe(|| check(&replay))).is_err() {
+                different.push(recording.name.clone());
+            }
             replayed += 1;
         }
+        let passed = replayed - (different.len() - before);
+        println!("{}: {passed} of {replayed}", api.folder);
         if are_the_fixtures() {
             assert_eq!(replayed, known(api), "{}", api.folder);
         }
     }
+    assert!(different.is_empty(), "{different:#?}");
 }
 
 fn sound_stream(api: &Api, recording: &Recording) -> bool {
@@ -202,17 +208,12 @@ impl<'a> Replay<'a> {
 
     /// What the stream's decoder makes of a body that arrives in these pieces.
     fn stream(&self, pieces: &[Bytes]) -> Result<Vec<Event>, DecodeError> {
-        let mut decoder = self.wire.decoder(&self.call, &self.target);
-        let (mut framer, mut frames, mut events) =
-            (Framer::new(decoder.framing()), Vec::new(), Vec::new());
+        let decoder = self.wire.decoder(&self.call, &self.target);
+        let (mut decoding, mut events) = (Decoding::new(decoder), Vec::new());
         for piece in pieces {
-            framer.feed(piece, &mut frames).unwrap();
+            decoding.feed(piece, &mut events)?;
         }
-        framer.end(&mut frames);
-        for frame in &frames {
-            decoder.frame(frame, &mut events)?;
-        }
-        decoder.end(&mut events)?;
+        decoding.end(&mut events)?;
         Ok(events)
     }
 }
