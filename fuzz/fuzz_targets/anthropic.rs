@@ -1,0 +1,7 @@
+//! The `anthropic` wire, whose decoder `vertex-anthropic` shares.
+#![no_main]
+
+use libfuzzer_sys::fuzz_target;
+use turnpike::wire::WireName;
+
+fuzz_target!(|bytes: &[u8]| turnpike_fuzz::answers(WireName::Anthropic, bytes));

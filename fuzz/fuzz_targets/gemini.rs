@@ -1,0 +1,7 @@
+//! The `gemini` wire, whose decoder `vertex` shares.
+#![no_main]
+
+use libfuzzer_sys::fuzz_target;
+use turnpike::wire::WireName;
+
+fuzz_target!(|bytes: &[u8]| turnpike_fuzz::answers(WireName::Gemini, bytes));
