@@ -1,6 +1,7 @@
 //! The wires against what providers really sent.
 
 pub(crate) mod api;
+mod cited;
 mod embeddings;
 mod expected;
 mod matrix;

@@ -51,6 +51,10 @@ pub(super) fn read(target: &Target, body: &Bytes) -> Result<Reply, DecodeError> 
             DecodeError::Upstream,
         ));
     }
+    // One that does not say why it ended has sources all the same.
+    for (candidate, gathered) in reader.candidates.iter_mut().zip(&mut gathered) {
+        candidate.cite(gathered);
+    }
     Ok(Reply {
         choices: reader.choices(gathered),
         usage: reader.tokens(),

@@ -7,7 +7,7 @@ use serde_json::value::RawValue;
 
 use super::FORMAT;
 use super::gathered::Gathered;
-use super::grounding::{self, CitationsShape, GroundingShape};
+use super::grounding::{CitationsShape, GroundingShape, Sources};
 use super::logprobs::{self, LogprobsShape};
 use super::partial::{ArgumentShape, Partial};
 use crate::domain::event::{Finish, FinishReason, ToolCall};
@@ -81,7 +81,7 @@ pub(super) struct Candidate {
     thinking: Option<usize>,
     /// The call whose arguments come value by value.
     open: Option<(u32, Partial)>,
-    cited: Vec<String>,
+    sources: Sources,
 }
 
 impl Candidate {
@@ -103,8 +103,7 @@ impl Candidate {
         for part in &shape.content.parts.0 {
             self.part(buffer, answer, part, gathered);
         }
-        let sources = grounding::cited(&mut self.cited, &shape.grounding, &shape.citations);
-        gathered.sources.extend(sources);
+        self.sources.learn(&shape.grounding, &shape.citations);
         self.searches = self.searches.max(shape.grounding.searches());
         gathered.logprobs.extend(logprobs::entries(&shape.logprobs));
         if let Some(reason) = reason(shape.finish_reason) {
@@ -116,6 +115,14 @@ impl Candidate {
             }
             gathered.finish = Some(finish);
         }
+        if self.finished {
+            self.cite(gathered);
+        }
+    }
+
+    /// Tells the sources. Where they count is known once the text is complete.
+    pub(super) fn cite(&mut self, gathered: &mut Gathered) {
+        gathered.sources.extend(self.sources.annotations());
     }
 
     fn part(
@@ -147,7 +154,9 @@ impl Candidate {
             gathered.thoughts.extend(words);
         } else if part.text.is_some() {
             self.thinking = None;
-            gathered.texts.extend(text(buffer, part.text));
+            let words = text(buffer, part.text);
+            words.iter().for_each(|words| self.sources.said(words));
+            gathered.texts.extend(words);
             self.sign(None, signature, gathered);
         }
     }

@@ -1,5 +1,7 @@
 //! Answers of Google's Gemini API and of Vertex AI.
 
+use std::collections::BTreeMap;
+
 use serde_json::{Value, json};
 
 use super::{documents, first_text, list};
@@ -13,6 +15,7 @@ const NUMBERED: [&str; 3] = ["", "STOP", "MAX_TOKENS"];
 pub(crate) fn meaning(recording: &Recording) -> Meaning {
     let mut meaning = Meaning::default();
     let mut searches = 0;
+    let mut sources: BTreeMap<u64, Sources> = BTreeMap::new();
     for document in all(recording) {
         let blocked = &document["promptFeedback"];
         if let Some(native) = blocked["blockReason"].as_str() {
@@ -24,6 +27,7 @@ pub(crate) fn meaning(recording: &Recording) -> Meaning {
             let index = candidate["index"].as_u64().unwrap_or(position);
             let said = meaning.choices.entry(index).or_default();
             read(candidate, said);
+            sources.entry(index).or_default().read(candidate);
             let queries = list(&candidate["groundingMetadata"]["webSearchQueries"]);
             searches += queries.iter().filter(|query| *query != "").count() as u64;
         }
@@ -31,6 +35,9 @@ pub(crate) fn meaning(recording: &Recording) -> Meaning {
         if usage["promptTokenCount"].is_u64() {
             meaning.tokens = Some(counts(usage));
         }
+    }
+    for (index, sources) in sources {
+        meaning.choices.entry(index).or_default().cited = Some(sources.in_order());
     }
     if let Some(tokens) = &mut meaning.tokens {
         // Of a model that is billed by the answer.
@@ -67,20 +74,54 @@ fn all(recording: &Recording) -> Vec<Value> {
         .collect()
 }
 
-fn read(candidate: &Value, said: &mut Said) {
-    let cited = said.cited.get_or_insert_default();
-    let grounding = &candidate["groundingMetadata"];
-    let pages = list(&grounding["groundingChunks"])
-        .iter()
-        .map(|chunk| &chunk["web"]["uri"]);
-    let repeated = list(&candidate["citationMetadata"]["citations"])
-        .iter()
-        .map(|page| &page["uri"]);
-    for uri in pages.chain(repeated).filter_map(Value::as_str) {
-        if !cited.iter().any(|known| known == uri) {
-            cited.push(uri.to_owned());
+/// Addresses of pages, and where in the text the passages begin that rest on them.
+#[derive(Default)]
+struct Sources {
+    pages: Vec<String>,
+    places: Vec<(u64, String)>,
+}
+
+impl Sources {
+    fn read(&mut self, candidate: &Value) {
+        let grounding = &candidate["groundingMetadata"];
+        let chunks = list(&grounding["groundingChunks"]).iter();
+        let chunks: Vec<&Value> = chunks.map(|chunk| &chunk["web"]["uri"]).collect();
+        let mut place = |start: &Value, uri: &Value| {
+            if let Some(uri) = uri.as_str() {
+                let start = start.as_u64().unwrap_or(0);
+                self.places.push((start, uri.to_owned()));
+            }
+        };
+        for support in list(&grounding["groundingSupports"]) {
+            for chunk in list(&support["groundingChunkIndices"]) {
+                let chunk = usize::try_from(chunk.as_u64().unwrap()).unwrap();
+                place(&support["segment"]["startIndex"], chunks[chunk]);
+            }
         }
+        let repeated = list(&candidate["citationMetadata"]["citations"]);
+        for page in repeated.iter().filter(|page| page["endIndex"].is_u64()) {
+            place(&page["startIndex"], &page["uri"]);
+        }
+        let repeated = repeated.iter().map(|page| &page["uri"]);
+        let pages = chunks.into_iter().chain(repeated);
+        let pages = pages.filter_map(Value::as_str);
+        self.pages.extend(pages.map(str::to_owned));
     }
+
+    /// Each passage's in the order of the text, then those of no passage.
+    fn in_order(mut self) -> Vec<String> {
+        self.places.sort_by_key(|(start, _)| *start);
+        let mut cited: Vec<String> = self.places.into_iter().map(|(_, uri)| uri).collect();
+        for page in self.pages {
+            if !cited.contains(&page) {
+                cited.push(page);
+            }
+        }
+        cited
+    }
+}
+
+fn read(candidate: &Value, said: &mut Said) {
     for part in list(&candidate["content"]["parts"]) {
         read_part(part, said);
     }
