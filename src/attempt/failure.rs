@@ -1,5 +1,7 @@
 //! Why an attempt failed, and where the loop may go next (contract 6.8).
 
+use std::time::Duration;
+
 use super::health::Went;
 use crate::stream::source::StreamError;
 use crate::transport::TransportError;
@@ -77,6 +79,14 @@ impl Failure {
     pub fn status(&self) -> Option<u16> {
         match self {
             Failure::Fault(fault) if fault.status > 0 => Some(fault.status),
+            _ => None,
+        }
+    }
+
+    /// How long the provider asks to be left alone, where it says.
+    pub fn retry_after(&self) -> Option<Duration> {
+        match self {
+            Failure::Fault(fault) => fault.retry_after,
             _ => None,
         }
     }

@@ -1,6 +1,7 @@
 //! Trying endpoints until one answers, and learning from it how they do. Knows transport and wires;
 //! knows nothing of money or clients' protocols.
 
+mod ask;
 mod batch;
 mod course;
 pub mod failure;

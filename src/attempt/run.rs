@@ -8,9 +8,10 @@ use std::time::Duration;
 
 use futures_util::StreamExt as _;
 use futures_util::stream::FuturesUnordered;
-use http::header::{CONTENT_TYPE, RETRY_AFTER};
+use http::header::CONTENT_TYPE;
 use tokio::time::{Instant, sleep, timeout_at};
 
+use super::ask::Line;
 use super::batch;
 use super::course::{Course, Order};
 use super::failure::Failure;
@@ -19,10 +20,8 @@ use super::hedge::Budget;
 use super::judge::Judge;
 use super::lane::Lanes;
 use super::media::Asked;
-use super::pace::Pace;
 use super::policy::Policy;
 use super::watch::Watch;
-use crate::catalog::snapshot::Endpoint;
 use crate::clock::now_ms;
 use crate::domain::call::{Call, Form};
 use crate::domain::event::{Event, Reply};
@@ -31,9 +30,6 @@ use crate::rank::Candidate;
 use crate::stream::source::EventStream;
 use crate::transport::{Response, Transport};
 use crate::wire::{self, Wire};
-
-/// How long to wait for the words that go with an error status.
-const FAULT_WITHIN: Duration = Duration::from_secs(5);
 
 /// Where attempts go, and what is known of it. Cloning shares everything.
 #[derive(Clone)]
@@ -74,7 +70,7 @@ pub struct Exhausted {
     pub attempts: Vec<Attempt>,
     /// What went wrong with each, in the same order.
     pub failures: Vec<(Candidate, Failure)>,
-    /// The smallest `Retry-After` among them.
+    /// The shortest of the waits that they asked for.
     pub retry_after: Option<Duration>,
 }
 
@@ -201,14 +197,10 @@ impl Upstreams {
 
     async fn try_one(&self, asked: &Asked<'_>, candidate: Candidate, has_others: bool) -> Tried {
         let started = Instant::now();
-        let mut retry_after = None;
-        let result = self
-            .attempt(asked, &candidate, has_others, &mut retry_after)
-            .await;
+        let result = self.attempt(asked, &candidate, has_others).await;
         Tried {
             candidate,
             started,
-            retry_after,
             result,
         }
     }
@@ -218,7 +210,6 @@ impl Upstreams {
         asked: &Asked<'_>,
         candidate: &Candidate,
         has_others: bool,
-        retry_after: &mut Option<Duration>,
     ) -> Result<(Answer, Watch), Failure> {
         let endpoint = &candidate.endpoint;
         let wire = wire::wire(wire::of_call(asked.call(), &endpoint.target)).ok_or_else(|| {
@@ -231,10 +222,8 @@ impl Upstreams {
             .await
             .map_err(|_full| Failure::Crowded)?;
         let mut watch = Watch::begin(self.healths.of(endpoint), place);
-        match self
-            .exchange(call, wire, candidate, has_others, &mut watch, retry_after)
-            .await
-        {
+        let exchanged = self.exchange(call, wire, candidate, has_others, &mut watch);
+        match exchanged.await {
             Ok(answer) => Ok((answer, watch)),
             Err(failure) => {
                 watch.failed(&failure);
@@ -250,7 +239,6 @@ impl Upstreams {
         candidate: &Candidate,
         has_others: bool,
         watch: &mut Watch,
-        retry_after: &mut Option<Duration>,
     ) -> Result<Answer, Failure> {
         let endpoint = &candidate.endpoint;
         let timeouts = endpoint.provider.timeouts;
@@ -261,29 +249,22 @@ impl Upstreams {
         } else {
             deadline
         };
+        let vitals = watch.vitals();
+        let line = Line {
+            transport: &self.transport,
+            wire,
+            endpoint,
+            vitals: &vitals,
+            deadline,
+        };
         if call.form == Form::Embeddings {
-            let mut seconds = None;
-            let reply = batch::embed(&self.transport, wire, call, endpoint, deadline).await;
-            let reply = reply.map_err(|rejected| rejected.noted(&mut seconds));
-            *retry_after = seconds.map(Duration::from_secs);
-            return reply.map(|reply| Answer::Whole(Box::new(reply)));
+            let reply = batch::embed(line, call).await?;
+            return Ok(Answer::Whole(Box::new(reply)));
         }
         if let Some(reason) = call.unsayable_in(wire.speaks()) {
             return Err(Failure::Unsayable(reason.to_owned()));
         }
-        let encoded = wire.encode(call, &endpoint.target)?;
-        let response = timeout_at(first, self.transport.send(endpoint, encoded))
-            .await
-            .map_err(|_| Failure::Timeout)??;
-        let now = now_ms();
-        let pace = Pace::of(&response.headers, now);
-        if let Some(wish) = pace.cooling(response.status) {
-            self.healths.of(endpoint).cool(wish, now);
-        }
-        if !response.status.is_success() {
-            *retry_after = pace.retry_after;
-            return Err(fault(wire, endpoint, response, deadline).await);
-        }
+        let response = line.ask(call, first).await?;
         if call.stream && !is_json(&response) {
             let stream = EventStream::new(
                 response.body,
@@ -297,9 +278,7 @@ impl Upstreams {
             watch.first_token();
             return Ok(answer);
         }
-        let body = timeout_at(deadline, response.body.collect())
-            .await
-            .map_err(|_| Failure::Timeout)??;
+        let body = line.whole(response).await?;
         let reply = wire.decode(call, &endpoint.target, &body)?;
         match reply {
             reply if reply.is_empty() => Err(Failure::Unusable("the answer is empty".into())),
@@ -328,7 +307,6 @@ type Answered = (Candidate, Answer, Watch);
 struct Tried {
     candidate: Candidate,
     started: Instant,
-    retry_after: Option<Duration>,
     result: Result<(Answer, Watch), Failure>,
 }
 
@@ -351,7 +329,6 @@ impl Tries {
         let Tried {
             candidate,
             started,
-            retry_after,
             result,
         } = tried;
         let failure = result.as_ref().err();
@@ -364,8 +341,8 @@ impl Tries {
             Ok((answer, watch)) => Some((candidate, answer, watch)),
             Err(failure) => {
                 course.after(&candidate, &failure);
-                let smallest = self.0.retry_after.into_iter().chain(retry_after).min();
-                self.0.retry_after = smallest;
+                let waits = self.0.retry_after.into_iter().chain(failure.retry_after());
+                self.0.retry_after = waits.min();
                 self.0.failures.push((candidate, failure));
                 None
             }
@@ -416,41 +393,10 @@ async fn commit(mut stream: EventStream) -> Result<Answer, Failure> {
     }
 }
 
-/// What an answer with an error status says. A provider that repeats its key does not get it past here.
-pub(super) async fn fault(
-    wire: &dyn Wire,
-    endpoint: &Endpoint,
-    response: Response,
-    deadline: Instant,
-) -> Failure {
-    let (status, headers) = (response.status.as_u16(), response.headers);
-    let until = deadline.min(Instant::now() + FAULT_WITHIN);
-    match timeout_at(until, response.body.collect()).await {
-        Ok(Ok(body)) => {
-            let body = endpoint.provider.auth.redact(&body);
-            Failure::Fault(wire.fault(status, &headers, &body))
-        }
-        // The status says enough when the body cannot be read.
-        Ok(Err(_)) | Err(_) => Failure::Fault(wire.fault(status, &headers, b"")),
-    }
-}
-
 /// A provider that was asked for a stream may still answer with one JSON body.
 fn is_json(response: &Response) -> bool {
     response
         .headers
         .get(CONTENT_TYPE)
         .is_some_and(|value| value.as_bytes().starts_with(b"application/json"))
-}
-
-/// Keeps the smaller of the waits that providers ask for, in seconds.
-pub(super) fn note_retry_after(response: &Response, smallest: &mut Option<u64>) {
-    let seconds = response
-        .headers
-        .get(RETRY_AFTER)
-        .and_then(|value| value.to_str().ok()?.trim().parse::<u64>().ok());
-    *smallest = match (*smallest, seconds) {
-        (Some(known), Some(new)) => Some(known.min(new)),
-        (known, new) => known.or(new),
-    };
 }

@@ -44,8 +44,11 @@ impl Watch {
         self.vitals.first_token(self.sent.elapsed(), now_ms());
     }
 
-    /// The attempt failed.
+    /// The attempt failed. Of an error inside a 200 the wish to be left alone is known only now.
     pub(super) fn failed(mut self, failure: &Failure) {
+        if let Some(wish) = failure.retry_after() {
+            self.vitals.cool(Some(wish), now_ms());
+        }
         self.tell(failure.went());
     }
 

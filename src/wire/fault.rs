@@ -1,5 +1,7 @@
 //! What an error body says, in any of the spellings that providers use. Shared by all wires.
 
+use std::time::Duration;
+
 use serde_json::value::RawValue;
 
 use super::Fault;
@@ -40,7 +42,7 @@ pub(super) fn reported(json: &str) -> Option<Fault> {
         Told {
             code,
             message: word(body.base_resp.message).map(Into::into),
-            status: None,
+            ..Told::default()
         }
     } else if word(body.object).as_deref() == Some("error")
         || word(body.kind).as_deref() == Some("error")
@@ -103,6 +105,11 @@ shape! {
         http_code = "http_code": Given<'a>,
         message = "message": Given<'a>,
         msg = "msg": Given<'a>,
+        details = "details": List<Hint<'a>>,
+    }
+    /// What Google adds to an error, one thing at a time: among them a `RetryInfo`.
+    Hint {
+        retry_delay = "retryDelay": Given<'a>,
     }
     /// MiniMax's status, which is 0 when all is well.
     BaseResp {
@@ -117,6 +124,7 @@ struct Told {
     code: Option<String>,
     message: Option<String>,
     status: Option<u16>,
+    retry_after: Option<Duration>,
 }
 
 impl<'a> Body<'a> {
@@ -155,6 +163,7 @@ impl Detail<'_> {
             code: self.code(),
             message: self.message.or(self.msg).and_then(said),
             status,
+            retry_after: self.details.0.iter().find_map(Hint::wait),
         }
     }
 
@@ -173,6 +182,15 @@ impl Detail<'_> {
     }
 }
 
+impl Hint<'_> {
+    /// A span as Google writes it: `48s`, `0.5s`.
+    fn wait(&self) -> Option<Duration> {
+        let text = word(self.retry_delay)?;
+        let seconds = text.strip_suffix('s')?.parse().ok()?;
+        Duration::try_from_secs_f64(seconds).ok()
+    }
+}
+
 impl Told {
     /// Fills what the error object leaves out from the body around it.
     fn beside(self, body: &Body<'_>) -> Told {
@@ -181,6 +199,7 @@ impl Told {
             code: self.code.or(around.code),
             message: self.message.or(around.message),
             status: self.status.or(around.status),
+            retry_after: self.retry_after,
         }
     }
 
@@ -194,6 +213,7 @@ impl Told {
             code: self.code,
             message,
             raw: shortened(raw, RAW_LIMIT).to_owned(),
+            retry_after: self.retry_after,
         }
     }
 }
@@ -321,6 +341,31 @@ mod tests {
     fn a_stream_error_tells_its_status() {
         let fault = reported(r#"{"error":{"message":"no","status_code":503}}"#);
         assert_eq!(fault.map(|fault| fault.status), Some(503));
+    }
+
+    #[test]
+    fn google_says_when_to_come_back() {
+        let check = |delay: serde_json::Value, seconds: Option<f64>| {
+            let details = serde_json::json!([
+                {"@type": "type.googleapis.com/google.rpc.QuotaFailure", "violations": []},
+                {"@type": "type.googleapis.com/google.rpc.RetryInfo", "retryDelay": delay},
+            ]);
+            let body =
+                serde_json::json!({"error": {"code": 429, "message": "no", "details": details}});
+            let fault = of_status(429, body.to_string().as_bytes());
+            let wait = fault.retry_after.map(|wait| wait.as_secs_f64());
+            assert_eq!(wait, seconds, "{delay}");
+            // Through OpenAI's protocol it comes inside a list.
+            let listed = of_status(429, format!("[{body}]").as_bytes());
+            assert_eq!(listed.retry_after, fault.retry_after);
+        };
+        check("48s".into(), Some(48.0));
+        check("48.939935699s".into(), Some(48.939_935_699));
+        check("0s".into(), Some(0.0));
+        for nonsense in ["", "s", "-3s", "soon", "48", "1e999s", "NaNs"] {
+            check(nonsense.into(), None);
+        }
+        check(serde_json::json!({"seconds": 48}), None);
     }
 
     #[test]

@@ -4,6 +4,8 @@
 //! Wires are pure: they turn a [`Call`] into the parts of an HTTP request and bytes into a
 //! [`Reply`] or [`Event`]s. They own no socket, clock, price or key.
 
+use std::time::Duration;
+
 use bytes::Bytes;
 use http::header::CONTENT_TYPE;
 use http::{HeaderMap, HeaderValue};
@@ -188,4 +190,6 @@ pub struct Fault {
     pub message: String,
     /// The whole error body, shortened to 2 kB.
     pub raw: String,
+    /// How long to wait before asking again, where the error says so.
+    pub retry_after: Option<Duration>,
 }

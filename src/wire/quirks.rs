@@ -29,6 +29,8 @@ pub struct Quirks {
     pub think_tags: bool,
     /// How many inputs one request for embeddings may have; `None` where no limit is known.
     pub max_inputs: Option<usize>,
+    /// How many tokens those inputs may have together; `None` where no limit is known.
+    pub max_input_tokens: Option<usize>,
     /// Whether `input_type` is understood; strict providers answer it with a 400.
     pub input_type: bool,
     /// Whether vectors come as signed bytes in base64 rather than as floats (Perplexity).
@@ -117,6 +119,7 @@ impl Default for Quirks {
             cache_control: false,
             think_tags: false,
             max_inputs: None,
+            max_input_tokens: None,
             input_type: false,
             byte_vectors: false,
             inline_media: false,

@@ -159,6 +159,42 @@ async fn a_provider_that_fails_in_any_part_is_passed_over_unpaid() {
     }
 }
 
+/// Contract 6.5: who asks to be left alone is left alone, whatever was asked.
+#[tokio::test]
+async fn an_endpoint_that_asks_for_a_pause_gets_it() {
+    let error = json!({"error": {"message": "slow down"}});
+    let retry = json!({"@type": "type.googleapis.com/google.rpc.RetryInfo", "retryDelay": "60s"});
+    let in_words = json!({"error": {"message": "slow down", "details": [retry]}});
+    let vector = json!({"data": [{"index": 0, "embedding": [1]}], "usage": {"prompt_tokens": 1, "total_tokens": 1}});
+    let spent = "x-ratelimit-remaining-requests: 0\r\nx-ratelimit-reset-requests: 1m0s\r\n";
+    for asks in [
+        json_with(429, "retry-after-ms: 60000\r\n", &error),
+        json_with(503, "retry-after: 60\r\n", &error),
+        json_with(429, "", &in_words),
+        json_with(200, spent, &vector),
+    ] {
+        let busy = Upstream::start(move |_| asks.clone()).await;
+        let healthy = Upstream::start(vectors).await;
+        // So much cheaper that it would have nearly every request.
+        let config = format!(
+            "{}{}",
+            shoal_at(busy.address, "lab-a", "0.0000001", ""),
+            shoal_at(healthy.address, "lab-b", "0.00001", "")
+        );
+        let server = Server::alone(&config).await;
+        let mut body = ask(json!("1"));
+        body["provider"] = json!({"order": ["lab-a"]});
+        let answer = server.http.post(EMBEDDINGS, &body).await;
+        assert_eq!(answer.status, StatusCode::OK, "{}", answer.text());
+        for _ in 0..5 {
+            let answer = server.http.post(EMBEDDINGS, &ask(json!("1"))).await;
+            assert_eq!(answer.status, StatusCode::OK, "{}", answer.text());
+        }
+        assert_eq!(busy.calls(), 1);
+        server.stop().await;
+    }
+}
+
 #[tokio::test]
 async fn a_model_of_the_other_kind_is_refused() {
     let upstream = Upstream::start(vectors).await;

@@ -551,6 +551,16 @@ async fn when_all_refuse_the_client_learns_why_and_when_to_return() {
         Some("7"),
     )
     .await;
+    // Google says it in the error itself.
+    let of_google = |_: &Seen| {
+        let retry =
+            json!({"@type": "type.googleapis.com/google.rpc.RetryInfo", "retryDelay": "9s"});
+        json_body(
+            429,
+            &json!({"error": {"code": 429, "message": "slow", "details": [retry]}}),
+        )
+    };
+    check(of_google, 429, "capacity_exhausted", Some("9")).await;
     check(|_| error(404), 404, "model_unavailable_upstream", None).await;
 }
 
