@@ -22,6 +22,7 @@ pub(super) struct Behaviour {
     pub(super) reasoning_history: Option<ReasoningHistory>,
     pub(super) reasoning_apart: Option<bool>,
     pub(super) think_tags: Option<bool>,
+    pub(super) mistral_parts: Option<bool>,
     pub(super) cache_control: Option<bool>,
     pub(super) text_completions: Option<bool>,
     pub(super) max_inputs: Option<usize>,
@@ -29,6 +30,7 @@ pub(super) struct Behaviour {
     pub(super) input_type: Option<bool>,
     pub(super) byte_vectors: Option<bool>,
     pub(super) inline_media: Option<bool>,
+    pub(super) inline_files: Option<bool>,
     pub(super) cancels: Option<bool>,
     pub(super) api_version: Option<String>,
     pub(super) web_search: Option<NativeSearch>,
@@ -111,6 +113,7 @@ impl Behaviour {
             reasoning_history: fields.map("reasoning_history", reasoning_history),
             reasoning_apart: fields.take("reasoning_apart"),
             think_tags: fields.take("think_tags"),
+            mistral_parts: fields.take("mistral_parts"),
             cache_control: fields.take("cache_control"),
             text_completions: fields.take("text_completions"),
             max_inputs: fields.map("max_inputs", at_least_one),
@@ -118,6 +121,7 @@ impl Behaviour {
             input_type: fields.take("input_type"),
             byte_vectors: fields.take("byte_vectors"),
             inline_media: fields.take("inline_media"),
+            inline_files: fields.take("inline_files"),
             cancels: fields.take("cancels"),
             api_version: fields.take("api_version"),
             web_search: fields.map("web_search", native_search),
@@ -146,6 +150,7 @@ impl Behaviour {
             reasoning_history: over.reasoning_history.or(self.reasoning_history),
             reasoning_apart: over.reasoning_apart.or(self.reasoning_apart),
             think_tags: over.think_tags.or(self.think_tags),
+            mistral_parts: over.mistral_parts.or(self.mistral_parts),
             cache_control: over.cache_control.or(self.cache_control),
             text_completions: over.text_completions.or(self.text_completions),
             max_inputs: over.max_inputs.or(self.max_inputs),
@@ -153,6 +158,7 @@ impl Behaviour {
             input_type: over.input_type.or(self.input_type),
             byte_vectors: over.byte_vectors.or(self.byte_vectors),
             inline_media: over.inline_media.or(self.inline_media),
+            inline_files: over.inline_files.or(self.inline_files),
             cancels: over.cancels.or(self.cancels),
             api_version: over.api_version.clone().or(self.api_version.clone()),
             web_search: over.web_search.or(self.web_search),
@@ -192,12 +198,14 @@ impl Behaviour {
             reasoning_history: self.reasoning_history.unwrap_or(openai.reasoning_history),
             reasoning_apart: self.reasoning_apart.unwrap_or(openai.reasoning_apart),
             think_tags: self.think_tags.unwrap_or(openai.think_tags),
+            mistral_parts: self.mistral_parts.unwrap_or(openai.mistral_parts),
             cache_control: self.cache_control.unwrap_or(openai.cache_control),
             max_inputs: self.max_inputs,
             max_input_tokens: self.max_input_tokens,
             input_type: self.input_type.unwrap_or(openai.input_type),
             byte_vectors: self.byte_vectors.unwrap_or(openai.byte_vectors),
             inline_media: self.inline_media.unwrap_or(openai.inline_media),
+            inline_files: self.inline_files.unwrap_or(openai.inline_files),
             api_version: self.api_version.clone(),
             web_search: self.web_search,
         }
@@ -254,7 +262,7 @@ fn native_search(word: String) -> Result<NativeSearch, String> {
 }
 
 fn reasoning_history(word: String) -> Result<ReasoningHistory, String> {
-    const WORDS: [&str; 4] = ["dropped", "reasoning_content", "reasoning", "kept"];
+    const WORDS: [&str; 5] = ["dropped", "reasoning_content", "reasoning", "parts", "kept"];
     ReasoningHistory::parse(&word).ok_or_else(|| {
         format!(
             "`{word}` is none of {}{}",

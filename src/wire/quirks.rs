@@ -27,6 +27,8 @@ pub struct Quirks {
     pub cache_control: bool,
     /// Whether reasoning comes inside the text, between `<think>` and `</think>`.
     pub think_tags: bool,
+    /// Whether documents and sounds are parts as Mistral has them: `document_url`, and `input_audio` without a format.
+    pub mistral_parts: bool,
     /// How many inputs one request for embeddings may have; `None` where no limit is known.
     pub max_inputs: Option<usize>,
     /// How many tokens those inputs may have together; `None` where no limit is known.
@@ -37,6 +39,8 @@ pub struct Quirks {
     pub byte_vectors: bool,
     /// Whether files must be in the request, since the provider fetches none (Ollama, llama.cpp).
     pub inline_media: bool,
+    /// Whether documents must be, while pictures are fetched (OpenAI).
+    pub inline_files: bool,
     /// The version of the API to ask for, where it has several (Azure's deployments).
     pub api_version: Option<String>,
     /// How the provider is asked to search the web itself; `None` where it cannot, or nobody knows how.
@@ -99,6 +103,8 @@ pub enum ReasoningHistory {
     ReasoningContent,
     /// Sent as `reasoning`.
     Reasoning,
+    /// Sent as a part of the content, before the text, as Mistral sends it.
+    Parts,
     /// Sent as they are.
     Kept,
 }
@@ -118,11 +124,13 @@ impl Default for Quirks {
             reasoning_history: ReasoningHistory::default(),
             cache_control: false,
             think_tags: false,
+            mistral_parts: false,
             max_inputs: None,
             max_input_tokens: None,
             input_type: false,
             byte_vectors: false,
             inline_media: false,
+            inline_files: false,
             api_version: None,
             web_search: None,
         }
@@ -167,6 +175,7 @@ impl ReasoningHistory {
             "dropped" => ReasoningHistory::Dropped,
             "reasoning_content" => ReasoningHistory::ReasoningContent,
             "reasoning" => ReasoningHistory::Reasoning,
+            "parts" => ReasoningHistory::Parts,
             "kept" => ReasoningHistory::Kept,
             _ => return None,
         })

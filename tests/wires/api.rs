@@ -68,6 +68,21 @@ pub(crate) const APIS: &[Api] = &[
         },
     },
     Api {
+        folder: "mistral-chat",
+        wire: WireName::Openai,
+        form: Form::Chat,
+        is_spoken_by_callers: true,
+        meaning: openai::meaning,
+        error: openai::error,
+        last_words_at: openai::last_words_at,
+        known: Known {
+            plain: 12,
+            streams: 9,
+            errors: 3,
+            stream_errors: 0,
+        },
+    },
+    Api {
         folder: "anthropic-messages",
         wire: WireName::Anthropic,
         form: Form::Chat,

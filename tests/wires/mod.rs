@@ -13,4 +13,5 @@ pub(crate) mod served;
 pub(crate) mod skins;
 mod spliced;
 mod translated;
+mod turns;
 mod vertex;

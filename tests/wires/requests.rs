@@ -18,6 +18,7 @@ mod anthropic;
 mod bedrock;
 mod cohere;
 pub(crate) mod gemini;
+mod mistral;
 mod responses;
 
 /// A call of this body in chat form.
@@ -56,20 +57,26 @@ pub(crate) fn encoded(chat: &Value, target: &Target) -> Value {
     serde_json::from_slice(&encoded.unwrap().body).unwrap()
 }
 
-/// Runs `check` on every recorded request of an api, which says whether it has one to tell in chat form; `known` is
-/// how many of the fixtures have.
+/// Runs `check` on every recorded request of an api, which says whether it has one to tell in chat form, and prints how
+/// many have and which have not; `known` is how many of the fixtures have.
+#[expect(clippy::print_stdout, reason = "the runner shows it when asked to")]
 pub(crate) fn for_each(api: &str, known: usize, mut check: impl FnMut(&Recording) -> bool) {
-    let (mut told, mut different) = (0, Vec::new());
+    let (mut told, mut untold, mut different) = (0, Vec::new(), Vec::new());
     for recording in recordings(api)
         .iter()
         .filter(|recording| recording.request.body.is_object())
     {
         // All that differ are told in one run.
         match catch_unwind(AssertUnwindSafe(|| check(recording))) {
-            Ok(is_told) => told += usize::from(is_told),
+            Ok(true) => told += 1,
+            Ok(false) => untold.push(recording.name.clone()),
             Err(_) => different.push(recording.name.clone()),
         }
     }
+    println!(
+        "{api}: {told} of {} as recorded; without words for it in chat form: {untold:#?}",
+        told + different.len()
+    );
     assert!(different.is_empty(), "{different:#?}");
     if are_the_fixtures() {
         assert_eq!(told, known);

@@ -72,7 +72,7 @@ pub(super) fn encode(call: &Call, target: &Target) -> Result<Encoded, EncodeErro
     wanted.renamed(&mut body);
     wanted.identity(&mut body);
     wanted.search(&mut body);
-    reasoning::write(call, &target.quirks, |name| wanted.takes(name), &mut body);
+    reasoning::write(call, target, &mut body);
     let path = if wanted.form() == Form::Text {
         "/completions"
     } else {

@@ -4,7 +4,7 @@
 use memchr::memmem;
 
 use super::piece;
-use crate::domain::json::{JsonObject, ObjectWriter, Raw};
+use crate::domain::json::{JsonObject, JsonText, ObjectWriter, Raw};
 use crate::wire::quirks::{Quirks, ReasoningHistory};
 
 /// What a host wants of messages.
@@ -13,6 +13,7 @@ pub(super) struct MessageRules {
     developer_as_system: bool,
     history: ReasoningHistory,
     cache_control: bool,
+    mistral_parts: bool,
 }
 
 /// Fields of past answers that belong to the contract and that no host reads (2.2).
@@ -25,6 +26,7 @@ impl MessageRules {
             developer_as_system: quirks.developer_as_system,
             history: quirks.reasoning_history,
             cache_control: quirks.cache_control,
+            mistral_parts: quirks.mistral_parts,
         }
     }
 
@@ -35,6 +37,7 @@ impl MessageRules {
             || self.history != ReasoningHistory::Kept
                 && (holds("\"reasoning") || holds("\"annotations\"") || holds("\"images\""))
             || !self.cache_control && holds("\"cache_control\"")
+            || self.mistral_parts && (holds("\"file\"") || holds("\"input_audio\""))
     }
 }
 
@@ -68,10 +71,21 @@ fn message(raw: &Raw, rules: &MessageRules) -> Option<Raw> {
     };
     let renamed = rules.developer_as_system && is("developer");
     let answered = rules.history != ReasoningHistory::Kept && is("assistant");
-    let content = object
+    let unmarked = object
         .get("content")
         .filter(|_| !rules.cache_control)
         .and_then(unmarked_parts);
+    let said = unmarked.as_ref().or_else(|| object.given("content"));
+    let renamed_parts = said
+        .filter(|_| rules.mistral_parts)
+        .and_then(mistrals_parts);
+    let unmarked = renamed_parts.or(unmarked);
+    let said = unmarked.as_ref().or_else(|| object.given("content"));
+    let thought = reasoning(&object).filter(|_| answered);
+    let content = match (rules.history, thought) {
+        (ReasoningHistory::Parts, Some(thought)) => Some(after_thinking(&thought, said)),
+        _ => unmarked,
+    };
     let loses = |name: &str| {
         renamed && name == "role"
             || content.is_some() && name == "content"
@@ -96,15 +110,73 @@ fn keep_reasoning(object: &JsonObject, history: ReasoningHistory, out: &mut Obje
     let name = match history {
         ReasoningHistory::ReasoningContent => "reasoning_content",
         ReasoningHistory::Reasoning => "reasoning",
-        ReasoningHistory::Dropped | ReasoningHistory::Kept => return,
+        ReasoningHistory::Dropped | ReasoningHistory::Parts | ReasoningHistory::Kept => return,
     };
+    if let Some(text) = reasoning(object) {
+        out.raw(name, text.as_bytes());
+    }
+}
+
+/// The reasoning of a past answer as plain text, under whichever name it comes back.
+fn reasoning(object: &JsonObject) -> Option<JsonText> {
     let plain = ["reasoning_content", "reasoning"]
         .into_iter()
         .find_map(|name| object.given(name)?.text());
     let text = plain.or_else(|| piece::readable(object.given("reasoning_details")?));
-    if let Some(text) = text {
-        out.raw(name, text.as_bytes());
+    text.filter(|text| !text.is_empty())
+}
+
+/// A content array that begins with what was thought, as Mistral's answers do.
+fn after_thinking(thought: &JsonText, said: Option<&Raw>) -> Raw {
+    let text = |text: &JsonText| {
+        let mut part = ObjectWriter::with_capacity(text.len() + 32);
+        part.text("type", "text");
+        part.raw("text", text.as_bytes());
+        part.finish_raw()
+    };
+    let mut thinking = ObjectWriter::with_capacity(thought.len() + 96);
+    thinking.text("type", "thinking");
+    thinking.raw("thinking", Raw::array([text(thought).as_str()]).as_bytes());
+    let mut parts = vec![thinking.finish_raw()];
+    match said.map(|said| (said.text(), said.elements())) {
+        Some((Some(said), _)) if !said.is_empty() => parts.push(text(&said)),
+        Some((None, Some(said))) => parts.extend(said),
+        _ => {}
     }
+    Raw::array(parts.iter().map(Raw::as_str))
+}
+
+/// A content array with documents and sounds as Mistral has them; `None` when it has none.
+fn mistrals_parts(parts: &Raw) -> Option<Raw> {
+    let parts = parts.elements()?;
+    let changed: Vec<Option<Raw>> = parts.iter().map(mistrals_part).collect();
+    let either = || {
+        let pairs = parts.iter().zip(&changed);
+        pairs.map(|(old, new)| new.as_ref().unwrap_or(old).as_str())
+    };
+    changed
+        .iter()
+        .any(Option::is_some)
+        .then(|| Raw::array(either()))
+}
+
+fn mistrals_part(part: &Raw) -> Option<Raw> {
+    let part = part.object()?;
+    let inner = |name: &str| part.given(name).and_then(Raw::object);
+    let mut out = ObjectWriter::with_capacity(part.bytes().len());
+    if let Some(file) = inner("file") {
+        let address = file.given("file_data")?;
+        out.text("type", "document_url");
+        out.raw("document_url", address.as_bytes());
+        if let Some(name) = file.given("filename") {
+            out.raw("document_name", name.as_bytes());
+        }
+    } else {
+        let sound = inner("input_audio")?;
+        out.text("type", "input_audio");
+        out.raw("input_audio", sound.given("data")?.as_bytes());
+    }
+    Some(out.finish_raw())
 }
 
 /// A content array without its `cache_control` markers; `None` when it has none.

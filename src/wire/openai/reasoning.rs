@@ -1,31 +1,26 @@
 //! The wish to reason (contract 2.4) in the words of a host.
 
+use crate::catalog::snapshot::Target;
 use crate::domain::call::Call;
 use crate::domain::json::ObjectWriter;
-use crate::wire::chat::Wish;
-use crate::wire::quirks::{Quirks, ReasoningForm};
+use crate::wire::chat::{Effort, Wish};
+use crate::wire::quirks::ReasoningForm;
 
-/// Writes the wish as the host takes it, if the host `takes` it at all.
-pub(super) fn write(
-    call: &Call,
-    quirks: &Quirks,
-    takes: impl Fn(&str) -> bool,
-    body: &mut ObjectWriter,
-) {
+/// Writes the wish as the host takes it, if it takes it at all.
+pub(super) fn write(call: &Call, target: &Target, body: &mut ObjectWriter) {
     let wish = Wish::of(call);
     let Some(on) = wish.is_on() else { return };
-    if !takes("reasoning") {
+    if !target.takes("reasoning") {
         return;
     }
     let budget = wish
         .max_tokens
         .filter(|_| on)
         .map(|budget| budget.to_string());
-    match quirks.reasoning {
-        ReasoningForm::Effort | ReasoningForm::Adaptive | ReasoningForm::Budget
-            if takes("reasoning_effort") =>
-        {
-            body.text("reasoning_effort", effort(&wish, call));
+    let takes_effort = target.takes("reasoning_effort");
+    match target.quirks.reasoning {
+        ReasoningForm::Effort | ReasoningForm::Adaptive | ReasoningForm::Budget if takes_effort => {
+            body.text("reasoning_effort", effort(&wish, call, efforts(target)));
         }
         // Forms of other wires are no forms of this one: an effort is what nearly all take.
         ReasoningForm::Effort
@@ -39,15 +34,18 @@ pub(super) fn write(
                 }
             }
         }
-        ReasoningForm::Thinking if !call.uses("thinking") => {
-            body.raw(
-                "thinking",
-                if on {
-                    br#"{"type":"enabled"}"#
-                } else {
-                    br#"{"type":"disabled"}"#
-                },
-            );
+        ReasoningForm::Thinking => {
+            // What the caller says in the host's own language stays.
+            if !call.uses("thinking") {
+                let kind = if on { "enabled" } else { "disabled" };
+                body.raw("thinking", format!(r#"{{"type":"{kind}"}}"#).as_bytes());
+            }
+            // Their later models have levels beside the switch: DeepSeek V4, GLM 5.2, Kimi K3.
+            let known = efforts(target);
+            let says_how_much = wish.effort.is_some() || wish.max_tokens.is_some();
+            if on && says_how_much && takes_effort && !known.is_empty() {
+                body.text("reasoning_effort", effort(&wish, call, known));
+            }
         }
         ReasoningForm::EnableThinking if !call.uses("enable_thinking") => {
             body.raw("enable_thinking", if on { b"true" } else { b"false" });
@@ -67,14 +65,23 @@ pub(super) fn write(
             }
         }
         // The caller speaks the host's own language.
-        ReasoningForm::Thinking | ReasoningForm::EnableThinking => {}
+        ReasoningForm::EnableThinking => {}
     }
 }
 
-/// The effort in the caller's own word, which this host may know and the contract not.
-fn effort<'a>(wish: &'a Wish, call: &Call) -> &'a str {
+/// The levels that the model is known to have.
+fn efforts(target: &Target) -> &[String] {
+    let reasoning = target.reasoning.as_ref();
+    reasoning.map_or(&[], |reasoning| &reasoning.efforts)
+}
+
+/// The level of those known that is nearest to the wish; a word that the contract does not know is the host's own.
+fn effort<'a>(wish: &'a Wish, call: &Call, known: &[String]) -> &'a str {
+    if wish.is_on() == Some(false) {
+        return Effort::None.as_str();
+    }
     match wish.effort.as_deref() {
-        Some(word) if wish.is_on() == Some(true) => word,
-        _ => wish.effort(call.max_tokens).as_str(),
+        Some(word) if Effort::named(word).is_none() => word,
+        _ => wish.effort(call.max_tokens).among(known).as_str(),
     }
 }

@@ -5,6 +5,7 @@ use proptest::prelude::*;
 use serde_json::{Value, json};
 
 use super::*;
+use crate::catalog::snapshot::Reasoning;
 use crate::domain::call::{Form, Origin};
 use crate::domain::event::{Choice, Event, Finish, FinishReason};
 use crate::domain::json::{JsonObject, JsonText, Raw};
@@ -261,6 +262,114 @@ mod encoding {
         check(r#""reasoning":"r""#);
         check(
             r#""reasoning_details":[{"type":"reasoning.text","text":"r"},{"type":"reasoning.encrypted","data":"x"}]"#,
+        );
+    }
+
+    #[test]
+    fn past_reasoning_is_a_part_of_the_content_where_the_host_has_it_there() {
+        let check = |given: &str, expect: &str| {
+            let quirks = Quirks {
+                reasoning_history: ReasoningHistory::Parts,
+                ..Quirks::default()
+            };
+            let message =
+                |fields: &str| format!(r#"{{"messages":[{{"role":"assistant",{fields}}}]}}"#);
+            check_chat(quirks, &message(given), &message(expect));
+        };
+        let thinking = r#"{"type":"thinking","thinking":[{"type":"text","text":"r"}]}"#;
+        check(
+            r#""content":"x","reasoning":"r","reasoning_details":[{"type":"reasoning.text","text":"r"}]"#,
+            &format!(r#""content":[{thinking},{{"type":"text","text":"x"}}]"#),
+        );
+        check(
+            r#""content":[{"type":"text","text":"x","cache_control":{"type":"ephemeral"}}],"reasoning_content":"r""#,
+            &format!(r#""content":[{thinking},{{"type":"text","text":"x"}}]"#),
+        );
+        check(
+            r#""content":null,"reasoning":"r","tool_calls":[]"#,
+            &format!(r#""content":[{thinking}],"tool_calls":[]"#),
+        );
+        check(r#""content":"x","reasoning":"""#, r#""content":"x""#);
+    }
+
+    #[test]
+    fn documents_and_sounds_are_parts_of_mistrals_own_at_mistral() {
+        let quirks = Quirks {
+            mistral_parts: true,
+            ..Quirks::default()
+        };
+        check_chat(
+            quirks,
+            r#"{"messages":[{"role":"user","content":[{"type":"text","text":"a","cache_control":{"type":"ephemeral"}},
+                {"type":"file","file":{"filename":"b.pdf","file_data":"data:application/pdf;base64,AA=="}},
+                {"type":"input_audio","input_audio":{"data":"AAAA","format":"mp3"}},
+                {"type":"image_url","image_url":{"url":"https://a.example/"}}]},
+                {"role":"assistant","content":"\"file\""}]}"#,
+            r#"{"messages":[{"role":"user","content":[{"type":"text","text":"a"},
+                {"type":"document_url","document_url":"data:application/pdf;base64,AA==","document_name":"b.pdf"},
+                {"type":"input_audio","input_audio":"AAAA"},
+                {"type":"image_url","image_url":{"url":"https://a.example/"}}]},
+                {"role":"assistant","content":"\"file\""}]}"#,
+        );
+    }
+
+    #[test]
+    fn an_effort_that_the_model_lacks_is_the_nearest_that_it_has() {
+        let check = |form, efforts: &[&str], wish: &str, expect: &str| {
+            let target = Target {
+                reasoning: Some(Reasoning {
+                    efforts: efforts.iter().map(|word| (*word).to_owned()).collect(),
+                    ..Reasoning::default()
+                }),
+                ..target(Quirks {
+                    reasoning: form,
+                    ..Quirks::default()
+                })
+            };
+            let (_, body) = encoded(Form::Chat, &format!("{{{wish}}}"), &target);
+            assert_eq!(
+                body,
+                serde_json::from_str::<Value>(&format!("{{{expect}}}")).unwrap()
+            );
+        };
+        let effort = ReasoningForm::Effort;
+        let mistrals = ["none", "high"];
+        check(
+            effort,
+            &mistrals,
+            r#""reasoning":{"effort":"low"}"#,
+            r#""reasoning_effort":"high""#,
+        );
+        check(
+            effort,
+            &mistrals,
+            r#""reasoning":{"enabled":false}"#,
+            r#""reasoning_effort":"none""#,
+        );
+        check(
+            effort,
+            &["low", "high"],
+            r#""reasoning_effort":"ultra""#,
+            r#""reasoning_effort":"ultra""#,
+        );
+        let thinking = ReasoningForm::Thinking;
+        check(
+            thinking,
+            &["low", "high", "max"],
+            r#""reasoning":{"effort":"xhigh"}"#,
+            r#""thinking":{"type":"enabled"},"reasoning_effort":"high""#,
+        );
+        check(
+            thinking,
+            &["low", "high", "max"],
+            r#""reasoning":{"enabled":true}"#,
+            r#""thinking":{"type":"enabled"}"#,
+        );
+        check(
+            thinking,
+            &["low", "high", "max"],
+            r#""reasoning":{"effort":"none"}"#,
+            r#""thinking":{"type":"disabled"}"#,
         );
     }
 

@@ -48,9 +48,14 @@ fn is_last(_: &str, document: &Value) -> bool {
 pub(crate) fn error(recording: &Recording) -> Option<(String, Option<String>)> {
     documents(recording).iter().find_map(|document| {
         let error = &document["error"];
-        let message = [&error["message"], error, &document["message"]]
-            .into_iter()
-            .find_map(Value::as_str)?;
+        let message = [
+            &error["message"],
+            error,
+            &document["message"],
+            &document["detail"],
+        ]
+        .into_iter()
+        .find_map(Value::as_str)?;
         // A word says more than a number, which is often the status again.
         let codes = [&error["code"], &error["type"], &document["type"]];
         let word = codes.into_iter().find_map(Value::as_str).map(str::to_owned);
@@ -64,6 +69,13 @@ fn add(said: &mut Said, part: &str, choice: &Value) {
     let message = &choice[part];
     said.text += first_text([&choice["text"], &message["content"]]);
     said.reasoning += &reasoning(message);
+    // Mistral's content is a list where it has thoughts in it.
+    for part in list(&message["content"]) {
+        said.text += first_text([&part["text"]]);
+        let thoughts = list(&part["thinking"]).iter();
+        said.reasoning
+            .extend(thoughts.map(|part| first_text([&part["text"]])));
+    }
     said.refusal += first_text([&message["refusal"]]);
     said.reasoning_details
         .extend(list(&message["reasoning_details"]).iter().cloned());
@@ -124,7 +136,9 @@ fn counts(usage: &Value, provider: &str) -> Counts {
         // xAI counts what was thought apart from what was said.
         completion: count(&usage["completion_tokens"])
             + if provider == "xai" { reasoning } else { 0 },
-        cached: count(&usage["prompt_tokens_details"]["cached_tokens"]),
+        // The second is Mistral's.
+        cached: count(&usage["prompt_tokens_details"]["cached_tokens"])
+            .max(count(&usage["num_cached_tokens"])),
         reasoning,
         ..Counts::default()
     }
