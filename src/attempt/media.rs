@@ -23,14 +23,23 @@ const AT_ONCE: usize = 4;
 /// fetched at most once, however many endpoints are tried.
 pub(super) struct Asked<'a> {
     call: &'a Call,
-    inline: OnceCell<Result<Call, Failure>>,
+    /// With all of them put in, and with the documents alone.
+    inline: [OnceCell<Result<Call, Failure>>; 2],
+}
+
+/// Which files must be in the request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Inline {
+    All,
+    /// All but pictures and films.
+    Documents,
 }
 
 impl<'a> Asked<'a> {
     pub(super) fn new(call: &'a Call) -> Self {
         Asked {
             call,
-            inline: OnceCell::new(),
+            inline: [OnceCell::new(), OnceCell::new()],
         }
     }
 
@@ -46,20 +55,32 @@ impl<'a> Asked<'a> {
         wire: &dyn Wire,
         fetcher: &Fetcher,
     ) -> Result<&Call, Failure> {
-        if wire.fetches_media() && !endpoint.target.quirks.inline_media {
-            return Ok(self.call);
-        }
-        let inline = self.inline.get_or_init(|| inlined(self.call, fetcher));
+        let quirks = &endpoint.target.quirks;
+        let wanted = match (
+            wire.fetches_media(),
+            quirks.inline_media,
+            quirks.inline_files,
+        ) {
+            (false, _, _) | (_, true, _) => Inline::All,
+            (true, false, true) => Inline::Documents,
+            (true, false, false) => return Ok(self.call),
+        };
+        let [all, documents] = &self.inline;
+        let cell = match wanted {
+            Inline::All => all,
+            Inline::Documents => documents,
+        };
+        let inline = cell.get_or_init(|| inlined(self.call, wanted, fetcher));
         inline.await.as_ref().map_err(Failure::clone)
     }
 }
 
-/// The call with every file in it that was named by address.
-async fn inlined(call: &Call, fetcher: &Fetcher) -> Result<Call, Failure> {
+/// The call with every file in it that is wanted and was named by address.
+async fn inlined(call: &Call, wanted: Inline, fetcher: &Fetcher) -> Result<Call, Failure> {
     let Some(messages) = call.body.given("messages") else {
         return Ok(call.clone());
     };
-    let named = addresses(messages);
+    let named = addresses(messages, wanted);
     if named.is_empty() {
         return Ok(call.clone());
     }
@@ -104,8 +125,8 @@ fn data_url(file: &Fetched) -> JsonText {
     JsonText::of(&format!("data:{};base64,{data}", file.media_type))
 }
 
-/// The web addresses in the parts of messages (contract 2.2), each with its place.
-fn addresses(messages: &Raw) -> Vec<(String, JsonText)> {
+/// The web addresses of the files that are wanted, in the parts of messages (contract 2.2), each with its place.
+fn addresses(messages: &Raw, wanted: Inline) -> Vec<(String, JsonText)> {
     let mut found = Vec::new();
     for (at, message) in messages.elements().iter().flatten().enumerate() {
         let content = message
@@ -113,7 +134,7 @@ fn addresses(messages: &Raw) -> Vec<(String, JsonText)> {
             .and_then(|message| message.given("content").cloned());
         let parts = content.and_then(|content| content.elements());
         for (part_at, part) in parts.iter().flatten().enumerate() {
-            let address = part.object().and_then(|part| address(&part));
+            let address = part.object().and_then(|part| address(&part, wanted));
             found.extend(
                 address.map(|address| (format!("messages[{at}].content[{part_at}]"), address)),
             );
@@ -123,17 +144,20 @@ fn addresses(messages: &Raw) -> Vec<(String, JsonText)> {
 }
 
 /// The web address of a part, where it has one. The object under the part's own name may be its address alone.
-fn address(part: &JsonObject) -> Option<JsonText> {
+fn address(part: &JsonObject, wanted: Inline) -> Option<JsonText> {
     let field = |name: &str, field: &str| {
         let value = part.given(name)?;
         value
             .text()
             .or_else(|| value.object()?.given(field)?.text())
     };
-    let address = field("image_url", "url")
-        .or_else(|| field("video_url", "url"))
-        .or_else(|| field("input_video", "url"))
-        .or_else(|| field("file", "file_data"))?;
+    let shown = || {
+        ["image_url", "video_url", "input_video"]
+            .into_iter()
+            .find_map(|name| field(name, "url"))
+    };
+    let shown = (wanted == Inline::All).then(shown).flatten();
+    let address = shown.or_else(|| field("file", "file_data"))?;
     let escaped = address.escaped();
     let starts = |scheme: &str| {
         escaped
@@ -164,7 +188,9 @@ mod tests {
             ]},
         ]);
         let raw = Raw::of(&messages).unwrap();
-        let found = addresses(&raw);
+        let found = addresses(&raw, Inline::All);
+        let documents = addresses(&raw, Inline::Documents);
+        assert_eq!(documents, found[3..]);
         let places: Vec<&str> = found.iter().map(|(place, _)| &**place).collect();
         assert_eq!(
             places,
