@@ -114,12 +114,13 @@ fn output(recording: &Recording) -> Option<Vec<Value>> {
     Some(done.map(|document| document["item"].clone()).collect())
 }
 
-/// An item without its state, and without the ids that mean nothing where nothing is stored.
+/// An item without its state, without the ids that mean nothing where nothing is stored, and without what OpenRouter adds.
 fn bare(item: &Value) -> Value {
     let mut item = without_nulls(item);
     let is_call = item["type"] == "function_call";
     let fields = item.as_object_mut().unwrap();
     fields.remove("status");
+    fields.remove("format");
     if is_call {
         fields.retain(|name, _| ["type", "call_id", "name", "arguments"].contains(&&**name));
     } else if fields
