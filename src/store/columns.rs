@@ -1,7 +1,10 @@
-//! A batch of settlements as the engines take it: columns for Postgres, one JSON text for SQLite.
+//! A batch of settlements as the engines take it: whole columns for Postgres, values row by row for SQLite.
 
-use serde::ser::SerializeSeq as _;
-use serde::{Serialize, Serializer};
+use std::sync::LazyLock;
+
+use sqlx::Sqlite;
+use sqlx::query::Query;
+use sqlx::sqlite::SqliteArguments;
 
 use super::StoreError;
 use super::settlements::Settlement;
@@ -77,38 +80,57 @@ impl<'a> Columns<'a> {
         Ok(())
     }
 
-    /// The batch as one JSON array of rows, each an array in the order of the columns.
-    pub(super) fn json(&self) -> Result<String, StoreError> {
-        let rows: Vec<JsonRow<'_>> = (0..self.ids.len()).map(|row| JsonRow(self, row)).collect();
-        serde_json::to_string(&rows).map_err(|_| StoreError::Unreadable("a settlement"))
+    /// Statements that write the batch into the table `fresh` of SQLite's writer, as few as [`INSERTS`] allow.
+    pub(super) fn inserts(&self) -> Vec<Insert<'_>> {
+        let mut inserts = Vec::new();
+        let mut row = 0;
+        for (rows, sql) in &*INSERTS {
+            while row + rows <= self.ids.len() {
+                let insert = sqlx::query(sql.as_str());
+                inserts.push((row..row + rows).fold(insert, |insert, row| self.bind(insert, row)));
+                row += rows;
+            }
+        }
+        inserts
+    }
+
+    /// A row's values, in the order of [`insert`].
+    fn bind<'q>(&'q self, insert: Insert<'q>, row: usize) -> Insert<'q> {
+        insert
+            .bind(self.ids[row])
+            .bind(self.replicas[row])
+            .bind(self.accounts[row])
+            .bind(self.keys[row])
+            .bind(self.created_at[row])
+            .bind(self.settled_at[row])
+            .bind(self.models[row])
+            .bind(self.providers[row])
+            .bind(self.endpoints[row])
+            .bind(self.provider_names[row])
+            .bind(self.prompt[row])
+            .bind(self.completion[row])
+            .bind(self.reasoning[row])
+            .bind(self.usage_sources[row])
+            .bind(self.net[row])
+            .bind(self.discount[row])
+            .bind(self.fee[row])
+            .bind(&self.records[row])
     }
 }
 
-/// One row of the columns, as an array.
-struct JsonRow<'a>(&'a Columns<'a>, usize);
+type Insert<'q> = Query<'q, Sqlite, SqliteArguments>;
 
-impl Serialize for JsonRow<'_> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let JsonRow(columns, row) = *self;
-        let mut array = serializer.serialize_seq(None)?;
-        array.serialize_element(columns.ids[row])?;
-        array.serialize_element(columns.replicas[row])?;
-        array.serialize_element(columns.accounts[row])?;
-        array.serialize_element(&hex::encode(columns.keys[row]))?;
-        array.serialize_element(&columns.created_at[row])?;
-        array.serialize_element(&columns.settled_at[row])?;
-        array.serialize_element(&columns.models[row])?;
-        array.serialize_element(&columns.providers[row])?;
-        array.serialize_element(&columns.endpoints[row])?;
-        array.serialize_element(&columns.provider_names[row])?;
-        array.serialize_element(&columns.prompt[row])?;
-        array.serialize_element(&columns.completion[row])?;
-        array.serialize_element(&columns.reasoning[row])?;
-        array.serialize_element(&columns.usage_sources[row])?;
-        array.serialize_element(&columns.net[row])?;
-        array.serialize_element(&columns.discount[row])?;
-        array.serialize_element(&columns.fee[row])?;
-        array.serialize_element(&columns.records[row])?;
-        array.end()
-    }
+/// Texts that insert so many rows at once. Few sizes, so that each is prepared once and for all.
+static INSERTS: LazyLock<[(usize, String); 3]> =
+    LazyLock::new(|| [64, 8, 1].map(|rows| (rows, insert(rows))));
+
+fn insert(rows: usize) -> String {
+    const COLUMNS: &str = "id, replica, account, key_hash, created_at, settled_at, model, provider, endpoint, \
+        provider_name, tokens_prompt, tokens_completion, tokens_reasoning, usage_source, net_nanos, discount_nanos, \
+        fee_nanos, record";
+    let row = format!("({})", vec!["?"; COLUMNS.split(',').count()].join(", "));
+    format!(
+        "INSERT INTO temp.fresh ({COLUMNS}) VALUES {}",
+        vec![row; rows].join(", ")
+    )
 }

@@ -28,9 +28,9 @@ const SQLITE_READERS: u32 = 4;
 
 /// Tables of the SQLite writer alone, in memory: the settlement of a batch passes through them.
 const SCRATCH: &str = "
-    CREATE TEMP TABLE fresh (id TEXT PRIMARY KEY, replica TEXT, account TEXT, key_hash BLOB, settled_at INTEGER, model TEXT, provider TEXT,
-        endpoint TEXT, provider_name TEXT, tokens_prompt INTEGER, tokens_completion INTEGER, tokens_reasoning INTEGER,
-        net_nanos INTEGER, discount_nanos INTEGER, fee_nanos INTEGER);
+    CREATE TEMP TABLE fresh (id TEXT, replica TEXT, account TEXT, key_hash BLOB, created_at INTEGER, settled_at INTEGER, model TEXT,
+        provider TEXT, endpoint TEXT, provider_name TEXT, tokens_prompt INTEGER, tokens_completion INTEGER, tokens_reasoning INTEGER,
+        usage_source TEXT, net_nanos INTEGER, discount_nanos INTEGER, fee_nanos INTEGER, record TEXT);
     CREATE TEMP TABLE spent (replica TEXT, account TEXT, key_hash BLOB, spent_nanos INTEGER, covered_nanos INTEGER)";
 
 /// Which database to use.

@@ -12,7 +12,7 @@
 //! is owed, the `fee` from the wallet to the operator, and the `discount` from the operator to the provider. The
 //! activity of the day is counted along.
 //!
-//! The engines differ only in how rows travel: arrays through UNNEST, or JSON through json_each.
+//! The engines differ only in how rows travel: arrays through UNNEST, or values into a table of the writer's own.
 
 use std::collections::{BTreeSet, HashSet};
 use std::sync::Arc;
@@ -294,21 +294,16 @@ async fn settle_postgres(
     Ok(short)
 }
 
-/// One text of several statements, which the driver runs in one go on its own thread. What is fresh is
-/// decided first and kept aside, since SQLite has no insert inside a WITH.
+/// One text of several statements, which the driver runs in one go on its own thread. The batch lies in a table of the
+/// writer's own, since SQLite has no insert inside a WITH. What is no longer fresh leaves it first, and all of it at the
+/// end: between two batches the table is empty, after a failed one too, as it is rolled back with the rest.
 pub(super) const SETTLE_SQLITE: &str = concat!(
-    "DELETE FROM temp.fresh;
-    DELETE FROM temp.spent;
-    INSERT INTO temp.fresh (id, replica, account, key_hash, settled_at, model, provider, endpoint, provider_name,
-            tokens_prompt, tokens_completion, tokens_reasoning, net_nanos, discount_nanos, fee_nanos)
-        SELECT value ->> 0, value ->> 1, value ->> 2, unhex(value ->> 3), value ->> 5, value ->> 6, value ->> 7, value ->> 8, value ->> 9,
-            value ->> 10, value ->> 11, value ->> 12, value ->> 14, value ->> 15, value ->> 16
-        FROM json_each($1) WHERE NOT EXISTS (SELECT 1 FROM main.generations WHERE id = value ->> 0);
+    "DELETE FROM temp.fresh WHERE EXISTS (SELECT 1 FROM main.generations g WHERE g.id = fresh.id);
     INSERT INTO main.generations (id, account, key_hash, created_at, settled_at, model, provider, endpoint,
             tokens_prompt, tokens_completion, tokens_reasoning, usage_source, net_nanos, discount_nanos, fee_nanos, record)
-        SELECT value ->> 0, value ->> 2, unhex(value ->> 3), value ->> 4, value ->> 5, value ->> 6, value ->> 7, value ->> 8,
-            value ->> 10, value ->> 11, value ->> 12, value ->> 13, value ->> 14, value ->> 15, value ->> 16, value ->> 17
-        FROM json_each($1) WHERE true ON CONFLICT (id) DO NOTHING;
+        SELECT id, account, key_hash, created_at, settled_at, model, provider, endpoint,
+            tokens_prompt, tokens_completion, tokens_reasoning, usage_source, net_nanos, discount_nanos, fee_nanos, record
+        FROM temp.fresh;
     INSERT INTO main.entries (kind, reference, debit, credit, amount_nanos, created_at)
         SELECT 'charge', id, 'wallet:' || account, 'payable:' || COALESCE(provider, 'unknown'), net_nanos - fee_nanos, settled_at
             FROM temp.fresh WHERE net_nanos > fee_nanos
@@ -317,12 +312,13 @@ pub(super) const SETTLE_SQLITE: &str = concat!(
             FROM temp.fresh WHERE discount_nanos > 0;
     INSERT INTO main.activity (account, day, key_hash, model, endpoint, provider_name, requests,
             tokens_prompt, tokens_completion, tokens_reasoning, net_nanos, discount_nanos, fee_nanos)
-        SELECT account, $2, key_hash, COALESCE(model, 'unknown'), COALESCE(endpoint, 'unknown'), COALESCE(MIN(provider_name), 'unknown'),
+        SELECT account, $1, key_hash, COALESCE(model, 'unknown'), COALESCE(endpoint, 'unknown'), COALESCE(MIN(provider_name), 'unknown'),
             COUNT(*), SUM(tokens_prompt), SUM(tokens_completion), SUM(tokens_reasoning), SUM(net_nanos), SUM(discount_nanos), SUM(fee_nanos)
         FROM temp.fresh WHERE endpoint IS NOT NULL OR net_nanos > 0 GROUP BY 1, 3, 4, 5
         ON CONFLICT (account, day, key_hash, model, endpoint) DO UPDATE SET ",
     add_activity!(),
     ";
+    DELETE FROM temp.spent;
     INSERT INTO temp.spent (replica, account, key_hash, spent_nanos, covered_nanos)
         SELECT f.replica, f.account, f.key_hash, f.spent, MIN(f.spent, COALESCE(l.amount_nanos, 0))
         FROM (SELECT replica, account, key_hash, SUM(net_nanos) AS spent FROM temp.fresh WHERE net_nanos > 0
@@ -331,7 +327,7 @@ pub(super) const SETTLE_SQLITE: &str = concat!(
     UPDATE main.leases SET amount_nanos = leases.amount_nanos - s.covered_nanos FROM temp.spent s
         WHERE leases.replica = s.replica AND leases.key_hash = s.key_hash;
     UPDATE main.keys SET ",
-    count!("$2", "$3", "$4"),
+    count!("$1", "$2", "$3"),
     "
         FROM (SELECT key_hash, SUM(spent_nanos) AS spent, SUM(covered_nanos) AS covered FROM temp.spent GROUP BY key_hash) s
         WHERE keys.hash = s.key_hash;
@@ -346,6 +342,7 @@ pub(super) const SETTLE_SQLITE: &str = concat!(
         SELECT 'payable:' || COALESCE(provider, 'unknown'), 'payable', SUM(net_nanos - fee_nanos + discount_nanos)
         FROM temp.fresh WHERE net_nanos > 0 OR discount_nanos > 0 GROUP BY 1
         ON CONFLICT (id) DO UPDATE SET balance_nanos = balance_nanos + excluded.balance_nanos;
+    DELETE FROM temp.fresh;
     SELECT replica, key_hash, spent_nanos - covered_nanos FROM temp.spent WHERE spent_nanos > covered_nanos"
 );
 
@@ -356,8 +353,10 @@ async fn settle_sqlite(
 ) -> Result<Vec<Row>, StoreError> {
     let columns = Columns::of(batch)?;
     let mut tx = writer.begin_with("BEGIN IMMEDIATE").await?;
+    for insert in columns.inserts() {
+        insert.execute(&mut *tx).await?;
+    }
     let short = sqlx::query_as(SETTLE_SQLITE)
-        .bind(columns.json()?)
         .bind(windows.day)
         .bind(windows.week)
         .bind(windows.month)
