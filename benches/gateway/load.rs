@@ -11,7 +11,7 @@ use tokio::task::JoinSet;
 use crate::Result;
 use crate::targets::Target;
 use crate::upstream::Manner;
-use crate::wire::Reader;
+use crate::wire::{Answer, Reader};
 
 /// Times of the answers of one run, in microseconds.
 #[derive(Clone, Debug, Default)]
@@ -138,9 +138,19 @@ impl Client {
         self.0.rest().await
     }
 
-    async fn ask(&mut self, request: &[u8], due: Instant, times: &mut Times) -> Result<()> {
+    /// Sends a request and reads whatever is answered.
+    pub(crate) async fn answer(&mut self, request: &[u8]) -> Result<Answer> {
         self.0.stream().write_all(request).await?;
-        let answer = self.0.answer().await?;
+        self.0.answer().await
+    }
+
+    /// Reads one byte of what was begun.
+    pub(crate) async fn byte(&mut self) -> Result<()> {
+        self.0.byte().await
+    }
+
+    async fn ask(&mut self, request: &[u8], due: Instant, times: &mut Times) -> Result<()> {
+        let answer = self.answer(request).await?;
         if answer.status != 200 || !answer.complete {
             return Err(format!("answered {}: {}", answer.status, answer.text).into());
         }

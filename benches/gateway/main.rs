@@ -11,8 +11,10 @@ use tokio::runtime::Builder;
 
 mod idle;
 mod load;
+mod overload;
 mod phases;
 mod process;
+mod slow;
 mod start;
 mod table;
 mod targets;
@@ -41,5 +43,9 @@ async fn compare(quick: bool) -> Result<()> {
     writeln!(out, "{}", table::phases(&rows))?;
     let idle = idle::measure(&bench, quick).await?;
     writeln!(out, "{}", table::idle(&idle))?;
+    let slow = slow::measure(&bench, quick).await?;
+    writeln!(out, "{}", table::slow(&slow))?;
+    let overload = overload::measure(&bench, quick).await?;
+    writeln!(out, "{}", table::overload(&overload))?;
     bench.verify()
 }

@@ -1,7 +1,9 @@
 //! The figures as Markdown.
 
 use crate::idle::Idle;
+use crate::overload::Overload;
 use crate::phases::{Figures, Row};
+use crate::slow::Slow;
 use crate::start::Start;
 
 /// The phases, both proxies side by side.
@@ -45,6 +47,36 @@ pub(crate) fn idle(idle: &Idle) -> String {
         idle.open / 1_024,
         idle.after / 1_024,
         idle.complete,
+    )
+}
+
+/// Clients that hardly read.
+pub(crate) fn slow(slow: &Slow) -> String {
+    format!(
+        "| streams read a byte a second | memory before MB | with them MB | others' p99 before ms | meanwhile ms |\n\
+         | --: | --: | --: | --: | --: |\n| {} | {} | {} | {} | {} |\n",
+        slow.readers,
+        slow.before / 1_024,
+        slow.with / 1_024,
+        thousandths(slow.p99.0),
+        thousandths(slow.p99.1),
+    )
+}
+
+/// More requests than there is time for.
+pub(crate) fn overload(overload: &Overload) -> String {
+    format!(
+        "| peak /s | sent /s | good /s | of the peak | 503 with Retry-After /s | anything else | good p50 / p99 ms | well again after ms |\n\
+         | --: | --: | --: | --: | --: | --: | --: | --: |\n| {} | {} | {} | {} % | {} | {} | {} / {} | {} |\n",
+        overload.peak,
+        overload.sent,
+        overload.good,
+        overload.good * 100 / overload.peak.max(1),
+        overload.refused,
+        overload.other,
+        thousandths(overload.whole.0),
+        thousandths(overload.whole.1),
+        overload.recovery.as_millis(),
     )
 }
 

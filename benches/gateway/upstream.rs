@@ -43,12 +43,19 @@ pub(crate) enum Manner {
     Unpaced,
     /// One chunk, silence for [`HOLD`], then the rest.
     Idle,
+    /// Chunks without end.
+    Endless,
 }
 
 impl Manner {
     /// Every manner.
-    pub(crate) const ALL: [Manner; 4] =
-        [Manner::Plain, Manner::Paced, Manner::Unpaced, Manner::Idle];
+    pub(crate) const ALL: [Manner; 5] = [
+        Manner::Plain,
+        Manner::Paced,
+        Manner::Unpaced,
+        Manner::Idle,
+        Manner::Endless,
+    ];
 
     /// The model that is answered so.
     pub(crate) fn model(self) -> &'static str {
@@ -57,6 +64,7 @@ impl Manner {
             Manner::Paced => "bench/paced",
             Manner::Unpaced => "bench/unpaced",
             Manner::Idle => "bench/idle",
+            Manner::Endless => "bench/endless",
         }
     }
 
@@ -110,6 +118,12 @@ async fn connection(stream: TcpStream, script: &Script) -> Result<()> {
                     stream.write_all(&script.chunk).await?;
                 }
                 stream.write_all(&script.last).await?;
+            }
+            Manner::Endless => {
+                stream.write_all(&script.first).await?;
+                loop {
+                    stream.write_all(&script.burst).await?;
+                }
             }
             Manner::Idle => {
                 stream.write_all(&script.first).await?;

@@ -26,6 +26,8 @@ pub(crate) struct Answer {
     pub(crate) first: Instant,
     /// Whether a stream said that it is done, or a plain body came whole.
     pub(crate) complete: bool,
+    /// Whether it says when to come back.
+    pub(crate) retry_after: bool,
     /// The beginning of the body, for messages about what went wrong.
     pub(crate) text: String,
 }
@@ -61,6 +63,7 @@ impl Reader {
         let head = self.begin().await?;
         let first = Instant::now();
         let status = std::str::from_utf8(&self.buffer[9..12])?.parse()?;
+        let retry_after = memmem::find(&self.buffer[..head], b"retry-after: ").is_some();
         let complete = match content_length(&self.buffer[..head]) {
             Some(length) => {
                 self.at_least(head + length).await?;
@@ -79,6 +82,7 @@ impl Reader {
             status,
             first,
             complete,
+            retry_after,
             text: String::from_utf8_lossy(text).into_owned(),
         })
     }
@@ -99,6 +103,12 @@ impl Reader {
             self.more().await?;
         }
         Ok(memmem::find(&self.buffer, b"[DONE]").is_some())
+    }
+
+    /// Reads a single byte and forgets it.
+    pub(crate) async fn byte(&mut self) -> Result<()> {
+        self.stream.read_u8().await?;
+        Ok(())
     }
 
     async fn head(&mut self) -> Result<Option<usize>> {
