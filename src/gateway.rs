@@ -393,7 +393,7 @@ impl Gateway {
                 let usage = meter.usage().await;
                 let broken = run.broken(&meter, usage, &error);
                 self.ledger.record(hold, broken).await;
-                Delivery::Broken(error)
+                Delivery::Broken(error, run.report(None))
             }
             Ending::Left => {
                 run.cancelled = true;

@@ -19,6 +19,7 @@ use crate::clock;
 use crate::domain::ids::{AccountId, GenerationId};
 use crate::domain::json::JsonError;
 use crate::domain::quota::{Bound, QuotaExceeded};
+use crate::domain::route::Report;
 use crate::edge::skins::report;
 use crate::gateway::{Ceiling, Refusal, Refused};
 use crate::ledger::HoldError;
@@ -202,6 +203,13 @@ impl ApiError {
         error
     }
 
+    /// With what became of the endpoints, for a caller who asked for it (contract 3.4).
+    #[must_use]
+    pub fn reporting(mut self, report: Option<Box<Report>>) -> Self {
+        self.0.routing = report.map(|report| report::metadata(&report));
+        self
+    }
+
     /// The routing report, where there is one: the error's sibling (contract 3.4).
     pub fn routing(&self) -> Option<&Value> {
         self.0.routing.as_ref()
@@ -382,11 +390,7 @@ impl From<Refused> for ApiError {
             refusal,
             Refusal::Rank(_) | Refusal::Search(_) | Refusal::Exhausted(_)
         );
-        let mut error = ApiError::from(refusal);
-        error.0.routing = report
-            .filter(|_| reports)
-            .map(|report| report::metadata(&report));
-        error
+        ApiError::from(refusal).reporting(report.filter(|_| reports))
     }
 }
 

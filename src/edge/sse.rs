@@ -142,7 +142,9 @@ impl<S: StreamSkin> SseBody<S> {
                 }
                 self.source = Source::Over;
             }
-            Delivery::Broken(error) => self.fail(&ApiError::from(&error), out),
+            Delivery::Broken(error, report) => {
+                self.fail(&ApiError::from(&error).reporting(report), out);
+            }
             Delivery::Unsettled => self.fail(
                 &ApiError::busy("The answer could not be accounted for and was not charged"),
                 out,

@@ -92,8 +92,8 @@ pub enum Delivery {
     Forwarded(Box<Forwarded>),
     /// The run is settled: what was held back, and the receipt.
     Settled(Held, Box<Receipt>),
-    /// The answer broke off after it had begun.
-    Broken(StreamError),
+    /// The answer broke off after it had begun; with what became of the endpoints, for a caller who asked.
+    Broken(StreamError, Option<Box<Report>>),
     /// The answer is complete but could not be settled.
     Unsettled,
 }

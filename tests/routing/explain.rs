@@ -9,7 +9,7 @@ use crate::support::client::Answer;
 use crate::support::db::TestDb;
 use crate::support::process::Process;
 use crate::support::server::Server;
-use crate::support::upstream::{Upstream, json_body};
+use crate::support::upstream::{Step, Upstream, chunk, event, json_body, sse_head};
 
 /// One that fails, one that answers, and one that is too dear.
 async fn three_labs() -> (String, [Upstream; 3]) {
@@ -138,6 +138,49 @@ async fn failures_carry_the_report_and_the_callers_own_faults_do_not() {
         (&wrong["error"]["code"], &wrong["openrouter_metadata"]),
         (&json!(400), &Value::Null)
     );
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn a_stream_that_breaks_off_carries_the_report_in_every_form() {
+    let cut = [
+        sse_head(),
+        event(&chunk(&json!({"content": "I"}), None)),
+        Step::Reset,
+    ];
+    let lab = Upstream::start(move |_| cut.to_vec()).await;
+    let server = Server::alone(&lab.provider("lab-a", "0.000001", "0.000002")).await;
+    let headers = [("X-OpenRouter-Metadata", "enabled")];
+    let question = json!([{"role": "user", "content": "Can you?"}]);
+    for (path, body, report) in [
+        (
+            "chat/completions",
+            json!({"messages": question}),
+            "/openrouter_metadata",
+        ),
+        (
+            "messages",
+            json!({"messages": question, "max_tokens": 20}),
+            "/openrouter_metadata",
+        ),
+        (
+            "responses",
+            json!({"input": "Can you?"}),
+            "/response/openrouter_metadata",
+        ),
+    ] {
+        let mut body = body;
+        body["model"] = "acme/orca".into();
+        body["stream"] = true.into();
+        let body = Bytes::from(body.to_string());
+        let path = format!("/api/v1/{path}");
+        let answer = server.http.send(Method::POST, &path, body, &headers).await;
+        let events = answer.events();
+        let report = events.iter().find_map(|event| event.pointer(report));
+        let report = report.unwrap_or_else(|| panic!("{path}: {}", answer.text()));
+        assert_eq!(report["endpoints"]["total"], 1);
+        assert_eq!(report["attempts"][0]["provider"], "lab-a Inc");
+    }
     server.stop().await;
 }
 

@@ -238,11 +238,14 @@ impl MessageStream {
     }
 
     pub(super) fn failed(&mut self, head: &Head, error: &ApiError, out: &mut Vec<u8>) {
-        let event = json!({
+        let mut event = json!({
             "type": "error",
             "error": error::object(error),
             "request_id": head.id.as_str(),
         });
+        if let Some(routing) = error.routing() {
+            event["openrouter_metadata"] = routing.clone();
+        }
         write_event("error", &event, out);
     }
 

@@ -228,6 +228,9 @@ impl ResponseStream {
         let mut result = self.echo.result(head, "failed", self.items.done());
         result["error"] = error::of_result(error);
         result["error_type"] = error.error_type().into();
+        if let Some(routing) = error.routing() {
+            result["openrouter_metadata"] = routing.clone();
+        }
         self.last("response.failed", result, out);
     }
 
