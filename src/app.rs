@@ -17,6 +17,7 @@ use crate::console::admin::Settings;
 use crate::console::visit::Site;
 use crate::edge::error::Links;
 use crate::edge::extract::BodyLimit;
+use crate::edge::load::Load;
 use crate::edge::manage::models::Listing;
 use crate::edge::metrics::MetricsPage;
 use crate::edge::skins::StreamStyle;
@@ -44,6 +45,8 @@ pub struct App {
     pub gateway: Gateway,
     /// Rows.
     pub store: Store,
+    /// How loaded the process is.
+    pub load: Load,
     /// The largest request body.
     pub body_limit: BodyLimit,
     /// How streams are written.
@@ -134,6 +137,7 @@ impl App {
             catalog,
             gateway,
             store,
+            load: Load::watch(metrics.clone(), &background, stop.clone()),
             body_limit: BodyLimit(config.http.body_limit),
             stream_style: StreamStyle {
                 keep_alive: config.http.keep_alive,

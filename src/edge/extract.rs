@@ -12,6 +12,7 @@ use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 use serde::de::DeserializeOwned;
 
 use super::error::ApiError;
+use super::load::Load;
 use crate::auth::Auth;
 use crate::domain::call::Origin;
 use crate::domain::principal::Principal;
@@ -19,7 +20,7 @@ use crate::domain::principal::Principal;
 /// Any authenticated key.
 pub struct Caller(pub Arc<Principal>);
 
-/// A key that may call models. Management keys may not (contract 1.2).
+/// A key that may call models, while there is time for it. Management keys may not (contract 1.2).
 pub struct InferenceCaller(pub Arc<Principal>);
 
 /// The same, whose key may also come in `x-api-key`, as Anthropic's clients send it (contract 1.2).
@@ -82,11 +83,13 @@ impl Caller {
 impl<S> FromRequestParts<S> for InferenceCaller
 where
     Auth: FromRef<S>,
+    Load: FromRef<S>,
     S: Send + Sync,
 {
     type Rejection = ApiError;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
+        Load::from_ref(state).admit()?;
         let caller = <Caller as FromRequestParts<S>>::from_request_parts(parts, state).await?;
         caller.for_inference().map(InferenceCaller)
     }
@@ -95,11 +98,13 @@ where
 impl<S> FromRequestParts<S> for AnthropicCaller
 where
     Auth: FromRef<S>,
+    Load: FromRef<S>,
     S: Send + Sync,
 {
     type Rejection = ApiError;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
+        Load::from_ref(state).admit()?;
         let caller = match parts.headers.get("x-api-key") {
             Some(key) if !parts.headers.contains_key(AUTHORIZATION) => {
                 let key = key.to_str().map_err(|_| AuthMalformed)?;

@@ -4,6 +4,7 @@ pub mod error;
 pub mod extract;
 pub mod layers;
 pub mod listen;
+pub mod load;
 pub mod manage;
 pub mod metrics;
 pub mod router;

@@ -3,6 +3,7 @@
 mod away;
 mod crash;
 mod disconnect;
+mod overload;
 mod overspend;
 mod secrets;
 mod upstreams;

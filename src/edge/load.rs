@@ -1,0 +1,109 @@
+//! Sheds load before answers get late for everybody.
+//!
+//! A task measures how long it waits for a thread once its time has come: so long waits every step of every request.
+//! While that is too long, pressure builds up, and with it the share of new calls that are refused with a 503; once it
+//! is not, pressure falls again. In the balance the threads are busy and nobody waits long. A moment's hitch refuses
+//! nobody.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
+use std::time::Duration;
+
+use tokio::time::{Instant, sleep_until};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use super::error::ApiError;
+use crate::telemetry::metrics::Metrics;
+
+const BETWEEN_LOOKS: Duration = Duration::from_millis(20);
+/// A step that waits for longer than this waits too long.
+const TOO_LATE: Duration = Duration::from_millis(25);
+
+/// How loaded the process is. Cloning shares it.
+#[derive(Clone)]
+pub struct Load {
+    pressure: Arc<AtomicU32>,
+    metrics: Metrics,
+}
+
+/// Late looks less those in time, within bounds.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Pressure(u32);
+
+impl Pressure {
+    /// Up to here nobody is refused …
+    const TOLERATED: u32 = 5;
+    /// … and here nearly everybody.
+    const MOST: u32 = 25;
+
+    fn after(self, late: Duration) -> Self {
+        Pressure(if late > TOO_LATE {
+            (self.0 + 1).min(Self::MOST)
+        } else {
+            self.0.saturating_sub(1)
+        })
+    }
+
+    /// The share of calls that is refused: never all, so that it shows when there is time again.
+    fn refused(self) -> f64 {
+        let beyond = self.0.saturating_sub(Self::TOLERATED);
+        f64::from(beyond) / f64::from(Self::MOST - Self::TOLERATED + 1)
+    }
+}
+
+impl Load {
+    /// Watches the process until `stop`.
+    pub fn watch(metrics: Metrics, tasks: &TaskTracker, stop: CancellationToken) -> Self {
+        let pressure = Arc::new(AtomicU32::new(0));
+        let watched = Arc::clone(&pressure);
+        tasks.spawn(async move {
+            let looks = async {
+                loop {
+                    let due = Instant::now() + BETWEEN_LOOKS;
+                    sleep_until(due).await;
+                    let now = Pressure(watched.load(Relaxed)).after(due.elapsed());
+                    watched.store(now.0, Relaxed);
+                }
+            };
+            stop.run_until_cancelled(looks).await;
+        });
+        Load { pressure, metrics }
+    }
+
+    /// Lets a new call in, or refuses it with a 503.
+    pub fn admit(&self) -> Result<(), ApiError> {
+        let refused = Pressure(self.pressure.load(Relaxed)).refused();
+        if refused > 0.0 && rand::random::<f64>() < refused {
+            self.metrics.refused("overloaded");
+            return Err(ApiError::busy(
+                "The server is overloaded. Try again in a moment",
+            ));
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn after(looks: impl IntoIterator<Item = u64>) -> f64 {
+        let millis = looks.into_iter().map(Duration::from_millis);
+        millis.fold(Pressure::default(), Pressure::after).refused()
+    }
+
+    #[test]
+    fn a_hitch_refuses_nobody_and_lasting_lateness_nearly_all() {
+        assert_eq!(after([900, 900, 900, 900, 900]), 0.0);
+        assert!(after([30; 10]) > 0.2);
+        let lasting = after([30; 500]);
+        assert!(lasting > 0.9 && lasting < 1.0, "{lasting}");
+    }
+
+    #[test]
+    fn it_is_over_as_soon_as_it_came() {
+        assert_eq!(after([30; 500].into_iter().chain([1; 20])), 0.0);
+        assert_eq!(after([24; 500]), 0.0);
+    }
+}
