@@ -40,7 +40,7 @@ impl Times {
 /// The bytes of one request.
 pub(crate) fn request(target: &Target, manner: Manner, prompt: usize) -> Arc<[u8]> {
     let text = "Tell me more. ".repeat(prompt / 14 + 1);
-    let (model, stream) = (manner.model(), manner != Manner::Plain);
+    let (model, stream) = (manner.model(), manner.streams());
     let body = format!(
         r#"{{"model":"{model}","stream":{stream},"max_tokens":64,"messages":[{{"role":"user","content":"{text}"}}]}}"#
     );

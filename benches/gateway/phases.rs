@@ -67,7 +67,11 @@ pub(crate) async fn run(bench: &Bench, quick: bool) -> Result<Vec<Row>> {
 fn phases(divisor: usize) -> Vec<Phase> {
     let plain = |name, prompt, connections, requests: usize| Phase {
         name,
-        manner: Manner::Plain,
+        manner: if prompt > 2_000 {
+            Manner::Large
+        } else {
+            Manner::Plain
+        },
         prompt,
         load: Load::Closed {
             connections,
@@ -122,11 +126,7 @@ async fn measure(target: &Target, phase: &Phase) -> Result<Figures> {
         }
     }
     .map_err(|error| format!("{}, {}: {error}", target.name, phase.name))?;
-    let events = if phase.manner == Manner::Plain {
-        1
-    } else {
-        EVENTS
-    };
+    let events = if phase.manner.streams() { EVENTS } else { 1 };
     let units = (times.whole.len() * events) as u64;
     let per_second = units * 1_000_000 / load::micros(begun.elapsed()).max(1);
     Ok(Figures {

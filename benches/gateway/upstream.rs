@@ -35,8 +35,10 @@ const STREAM_HEAD: &str =
 /// How to answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Manner {
-    /// One JSON body.
+    /// One JSON body, after a prompt of some two kilobytes.
     Plain,
+    /// The same after one of a hundred. What a provider says of a prompt must be plausible, or it is counted again.
+    Large,
     /// A chunk every [`PACE`].
     Paced,
     /// Chunks as fast as they are taken.
@@ -49,8 +51,9 @@ pub(crate) enum Manner {
 
 impl Manner {
     /// Every manner.
-    pub(crate) const ALL: [Manner; 5] = [
+    pub(crate) const ALL: [Manner; 6] = [
         Manner::Plain,
+        Manner::Large,
         Manner::Paced,
         Manner::Unpaced,
         Manner::Idle,
@@ -61,11 +64,17 @@ impl Manner {
     pub(crate) fn model(self) -> &'static str {
         match self {
             Manner::Plain => "bench/plain",
+            Manner::Large => "bench/large",
             Manner::Paced => "bench/paced",
             Manner::Unpaced => "bench/unpaced",
             Manner::Idle => "bench/idle",
             Manner::Endless => "bench/endless",
         }
+    }
+
+    /// Whether it is a stream.
+    pub(crate) fn streams(self) -> bool {
+        !matches!(self, Manner::Plain | Manner::Large)
     }
 
     fn of(body: &[u8]) -> Manner {
@@ -77,6 +86,7 @@ impl Manner {
 /// What is sent, made once.
 struct Script {
     plain: Vec<u8>,
+    large: Vec<u8>,
     first: Vec<u8>,
     chunk: Vec<u8>,
     last: Vec<u8>,
@@ -106,6 +116,7 @@ async fn connection(stream: TcpStream, script: &Script) -> Result<()> {
         let stream = reader.stream();
         match manner {
             Manner::Plain => stream.write_all(&script.plain).await?,
+            Manner::Large => stream.write_all(&script.large).await?,
             Manner::Unpaced => {
                 stream.write_all(&script.first).await?;
                 stream.write_all(&script.burst).await?;
@@ -145,18 +156,23 @@ impl Script {
             piece("[DONE]"),
             b"0\r\n\r\n".to_vec(),
         ];
-        let head = format!(
-            "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n",
-            PLAIN.len()
-        );
+        let large = PLAIN
+            .replace("\"prompt_tokens\":500", "\"prompt_tokens\":28000")
+            .replace("\"total_tokens\":540", "\"total_tokens\":28040");
         Script {
-            plain: [head.as_bytes(), PLAIN.as_bytes()].concat(),
+            plain: whole(PLAIN),
+            large: whole(&large),
             first: [STREAM_HEAD.as_bytes(), &chunk].concat(),
             burst: chunk.repeat(CHUNKS as usize - 1),
             last: last.concat(),
             chunk,
         }
     }
+}
+
+fn whole(body: &str) -> Vec<u8> {
+    let length = body.len();
+    format!("HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: {length}\r\n\r\n{body}").into_bytes()
 }
 
 /// One server-sent event in one chunk of the transfer encoding.

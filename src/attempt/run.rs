@@ -15,7 +15,7 @@ use super::ask::Line;
 use super::batch;
 use super::course::{Course, Order};
 use super::failure::Failure;
-use super::health::Healths;
+use super::health::{Awaited, Healths};
 use super::hedge::Budget;
 use super::judge::Judge;
 use super::lane::Lanes;
@@ -264,6 +264,7 @@ impl Upstreams {
         if let Some(reason) = call.unsayable_in(wire.speaks()) {
             return Err(Failure::Unsayable(reason.to_owned()));
         }
+        watch.sent(Awaited::of(call.stream));
         let response = line.ask(call, first).await?;
         if call.stream && !is_json(&response) {
             let stream = EventStream::new(
@@ -275,7 +276,7 @@ impl Upstreams {
             let answer = timeout_at(first, commit(stream))
                 .await
                 .map_err(|_| Failure::Timeout)??;
-            watch.first_token();
+            watch.heard();
             return Ok(answer);
         }
         let body = line.whole(response).await?;
@@ -283,7 +284,10 @@ impl Upstreams {
         match reply {
             reply if reply.is_empty() => Err(Failure::Unusable("the answer is empty".into())),
             reply if call.stream => Ok(Answer::Stream(Box::new(EventStream::of(reply)))),
-            reply => Ok(Answer::Whole(Box::new(reply))),
+            reply => {
+                watch.heard();
+                Ok(Answer::Whole(Box::new(reply)))
+            }
         }
     }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use tokio::time::Instant;
 
 use super::failure::Failure;
-use super::health::{Vitals, Went};
+use super::health::{Awaited, Vitals, Went};
 use super::lane::Place;
 use crate::clock::now_ms;
 use crate::domain::event::FinishReason;
@@ -17,7 +17,8 @@ use crate::domain::usage::Tokens;
 pub struct Watch {
     vitals: Arc<Vitals>,
     sent: Instant,
-    begun: bool,
+    /// What has not been heard yet of the request that went out.
+    awaits: Option<Awaited>,
     told: bool,
     _place: Place,
 }
@@ -27,7 +28,7 @@ impl Watch {
         Watch {
             vitals,
             sent: Instant::now(),
-            begun: false,
+            awaits: None,
             told: false,
             _place: place,
         }
@@ -38,10 +39,18 @@ impl Watch {
         Arc::clone(&self.vitals)
     }
 
-    /// The first token of a stream is there.
-    pub(super) fn first_token(&mut self) {
-        self.begun = true;
-        self.vitals.first_token(self.sent.elapsed(), now_ms());
+    /// The request goes out.
+    pub(super) fn sent(&mut self, awaited: Awaited) {
+        self.sent = Instant::now();
+        self.awaits = Some(awaited);
+        self.vitals.sent(awaited, now_ms());
+    }
+
+    /// What was waited for is there.
+    pub(super) fn heard(&mut self) {
+        if let Some(awaited) = self.awaits.take() {
+            self.vitals.heard(awaited, self.sent.elapsed(), now_ms());
+        }
     }
 
     /// The attempt failed. Of an error inside a 200 the wish to be left alone is known only now.
@@ -94,7 +103,8 @@ impl Drop for Watch {
         let usual = self.vitals.summary(now).usual_first_token();
         // Nobody waited for its first token, but it is known to be later than usual: without this, an
         // endpoint that others always overtake would look as fast as its luckiest answers.
-        if !self.begun && usual.is_some_and(|usual| waited > usual) {
+        let awaits_first = self.awaits == Some(Awaited::FirstToken);
+        if awaits_first && usual.is_some_and(|usual| waited > usual) {
             self.vitals.first_token(waited, now);
         }
         self.vitals.ended(Went::Neither, now);

@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use http::StatusCode;
 use serde_json::json;
@@ -30,7 +30,10 @@ fn hog(stop: &Arc<AtomicBool>) -> JoinSet<()> {
         let stop = Arc::clone(stop);
         hogs.spawn(async move {
             while !stop.load(Relaxed) {
-                std::thread::sleep(Duration::from_millis(20));
+                let begun = Instant::now();
+                while begun.elapsed() < Duration::from_millis(20) {
+                    std::hint::spin_loop();
+                }
                 yield_now().await;
             }
         });

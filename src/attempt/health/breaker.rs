@@ -120,9 +120,19 @@ impl Breaker {
         let open_until = self.open_until.load(Relaxed);
         let probe_failed = open_until != 0 && now >= open_until;
         let opens = probe_failed || (open_until == 0 && failures >= patience.failures);
-        if !opens {
-            return None;
-        }
+        opens
+            .then(|| self.open(open_until, patience, now))
+            .flatten()
+    }
+
+    /// Opens it though nothing has failed yet; answers until when, or `None` if it was open already.
+    pub(super) fn trip(&self, patience: &Patience, now: i64) -> Option<i64> {
+        let is_closed = self.open_until.load(Relaxed) == 0;
+        is_closed.then(|| self.open(0, patience, now)).flatten()
+    }
+
+    /// Opens it for the next pause, unless it changed meanwhile.
+    fn open(&self, open_until: i64, patience: &Patience, now: i64) -> Option<i64> {
         let until = now + self.next_pause(patience, now);
         self.open_until
             .compare_exchange(open_until, until, Relaxed, Relaxed)
@@ -178,6 +188,16 @@ mod tests {
         }
         assert_eq!(breaker.state(START), State::Closed);
         assert_eq!(opened().state(START + 99), State::Paused(START + 100));
+    }
+
+    #[test]
+    fn it_can_be_opened_without_a_failure_and_only_while_closed() {
+        let breaker = Breaker::default();
+        assert_eq!(breaker.trip(&PATIENCE, START), Some(START + 100));
+        assert_eq!(breaker.trip(&PATIENCE, START + 1), None);
+        assert_eq!(breaker.state(START + 100), State::HalfOpen);
+        assert!(breaker.succeeded(START + 100));
+        assert_eq!(breaker.trip(&PATIENCE, START + 101), Some(START + 301));
     }
 
     #[test]

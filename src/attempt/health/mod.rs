@@ -8,6 +8,7 @@ mod breaker;
 mod histogram;
 mod recent;
 mod ring;
+mod silence;
 mod stored;
 mod summary;
 #[cfg(test)]
@@ -22,7 +23,7 @@ use parking_lot::Mutex;
 
 pub use breaker::Patience;
 pub use summary::{Published, Summary};
-pub use vitals::{Vitals, Went};
+pub use vitals::{Awaited, Vitals, Went};
 
 use crate::catalog::snapshot::Endpoint;
 use crate::domain::ids::{EndpointTag, ModelId};

@@ -49,6 +49,7 @@ struct Slot {
     tools_judged: AtomicU32,
     tools_bad: AtomicU32,
     latency: Histogram,
+    whole: Histogram,
     throughput: Histogram,
 }
 
@@ -71,6 +72,8 @@ pub(super) struct Tally {
     pub(super) tools_bad: u32,
     /// Milliseconds to the first token.
     pub(super) latency: Counts,
+    /// Milliseconds to an answer that comes whole.
+    pub(super) whole: Counts,
     /// Tenths of an output token a second.
     pub(super) throughput: Counts,
 }
@@ -80,6 +83,8 @@ pub(super) struct Tally {
 pub(super) enum Mark {
     /// The first token came after so many milliseconds.
     FirstToken(u32),
+    /// The answer came whole after so many milliseconds.
+    Whole(u32),
     /// The request was answered well.
     Served(Served),
     /// The endpoint failed.
@@ -186,12 +191,14 @@ impl Slot {
         self.prompt_tokens.store(0, Relaxed);
         self.cached_tokens.store(0, Relaxed);
         self.latency.clear();
+        self.whole.clear();
         self.throughput.clear();
     }
 
     fn mark(&self, mark: Mark) {
         match mark {
             Mark::FirstToken(millis) => self.latency.count(millis),
+            Mark::Whole(millis) => self.whole.count(millis),
             Mark::Served(served) => {
                 self.served.fetch_add(1, Relaxed);
                 self.prompt_tokens.fetch_add(served.prompt_tokens, Relaxed);
@@ -225,6 +232,7 @@ impl Slot {
             .cached_tokens
             .saturating_add(self.cached_tokens.load(Relaxed));
         self.latency.add_to(&mut sum.latency);
+        self.whole.add_to(&mut sum.whole);
         self.throughput.add_to(&mut sum.throughput);
     }
 }
@@ -241,6 +249,7 @@ impl Tally {
         self.prompt_tokens = self.prompt_tokens.saturating_add(other.prompt_tokens);
         self.cached_tokens = self.cached_tokens.saturating_add(other.cached_tokens);
         self.latency.add(&other.latency);
+        self.whole.add(&other.whole);
         self.throughput.add(&other.throughput);
     }
 

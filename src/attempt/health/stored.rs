@@ -92,6 +92,8 @@ struct Row {
     tools_bad: u32,
     #[serde(rename = "l")]
     latency: Vec<(u8, u32)>,
+    #[serde(rename = "w", default)]
+    whole: Vec<(u8, u32)>,
     #[serde(rename = "t")]
     throughput: Vec<(u8, u32)>,
 }
@@ -108,6 +110,7 @@ impl Row {
             tools_judged: tally.tools_judged,
             tools_bad: tally.tools_bad,
             latency: tally.latency.sparse(),
+            whole: tally.whole.sparse(),
             throughput: tally.throughput.sparse(),
         }
     }
@@ -122,6 +125,7 @@ impl Row {
             tools_judged: self.tools_judged,
             tools_bad: self.tools_bad,
             latency: Counts::of_sparse(&self.latency),
+            whole: Counts::of_sparse(&self.whole),
             throughput: Counts::of_sparse(&self.throughput),
         };
         (self.number, tally)

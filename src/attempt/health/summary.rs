@@ -13,7 +13,7 @@ const ANSWERS_FOR_PERCENTILES: u64 = 5;
 /// What an endpoint usually takes is known after this many answers.
 const ANSWERS_FOR_HABITS: u64 = 20;
 
-/// An endpoint is cut off after so many times what 99 of 100 of its answers need for the first token.
+/// Waiting is hopeless after so many times what 99 of 100 of an endpoint's answers need.
 const FAR_BEYOND_USUAL: f64 = 4.0;
 
 /// The tallies of an endpoint's windows at a moment.
@@ -37,6 +37,8 @@ pub struct Summary {
     usual_first_token_ms: Option<f64>,
     /// The time that nearly all of its first tokens need, in milliseconds.
     slowest_first_token_ms: Option<f64>,
+    /// The time that nearly all of its answers need that come whole, in milliseconds.
+    slowest_whole_ms: Option<f64>,
 }
 
 /// What clients are shown of an endpoint (contract 13.5).
@@ -81,6 +83,8 @@ impl Summary {
             },
             usual_first_token_ms: habits.and_then(|counts| counts.quantile(0.95)),
             slowest_first_token_ms: habits.and_then(|counts| counts.quantile(0.99)),
+            slowest_whole_ms: first_with(windows, ANSWERS_FOR_HABITS, |tally| &tally.whole)
+                .and_then(|counts| counts.quantile(0.99)),
         }
     }
 
@@ -89,11 +93,19 @@ impl Summary {
         self.usual_first_token_ms.map(millis)
     }
 
-    /// When waiting for its first token is pointless; `None` while too little is known.
+    /// When waiting for its first token is hopeless; `None` while too little is known.
     pub fn hopeless_first_token(&self) -> Option<Duration> {
-        self.slowest_first_token_ms
-            .map(|slowest| millis(slowest * FAR_BEYOND_USUAL))
+        self.slowest_first_token_ms.map(far_beyond)
     }
+
+    /// When waiting for an answer that comes whole is hopeless; `None` while too little is known.
+    pub fn hopeless_whole(&self) -> Option<Duration> {
+        self.slowest_whole_ms.map(far_beyond)
+    }
+}
+
+fn far_beyond(slowest_ms: f64) -> Duration {
+    millis(slowest_ms * FAR_BEYOND_USUAL)
 }
 
 /// The shortest window that counted enough: the latest word that means something.

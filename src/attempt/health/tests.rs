@@ -170,3 +170,54 @@ fn an_endpoint_has_habits_once_it_has_a_history() {
         "{summary:?}"
     );
 }
+
+/// What a request is tried by that goes to an endpoint with a history of quick answers.
+fn quick(awaited: Awaited) -> Arc<Vitals> {
+    let vitals = Healths::default().of(&endpoint("a", 1, 1));
+    for _ in 0..20 {
+        vitals.sent(awaited, START);
+        vitals.heard(awaited, Duration::from_millis(50), START);
+    }
+    vitals
+}
+
+#[test]
+fn an_endpoint_that_falls_silent_is_paused_and_then_probed() {
+    for awaited in [Awaited::FirstToken, Awaited::Whole] {
+        let vitals = quick(awaited);
+        for request in 0..20 {
+            vitals.sent(awaited, START + request * 49);
+        }
+        assert_eq!(vitals.health(START + 950).standing, Standing::Well);
+        vitals.sent(awaited, START + 1_000);
+        assert_eq!(vitals.health(START + 1_001).standing, Standing::Resting);
+        // After the pause, one finds out.
+        let half_open = START + 4_000;
+        assert!(vitals.admits(half_open) && !vitals.admits(half_open));
+        vitals.sent(awaited, half_open);
+        vitals.heard(awaited, Duration::from_millis(50), half_open + 50);
+        vitals.ended(well(10, 50), half_open + 60);
+        assert!(vitals.admits(half_open + 61) && vitals.admits(half_open + 62));
+    }
+}
+
+#[test]
+fn silence_is_no_sign_without_a_history_or_while_others_are_answered() {
+    let unknown = Healths::default().of(&endpoint("a", 1, 1));
+    for request in 0..100 {
+        unknown.sent(Awaited::FirstToken, START + request * 100);
+    }
+    assert_eq!(unknown.health(START + 10_000).standing, Standing::Well);
+    let busy = quick(Awaited::FirstToken);
+    for request in 0..100 {
+        busy.sent(Awaited::FirstToken, START + request * 100);
+        if request % 8 == 0 {
+            busy.heard(
+                Awaited::FirstToken,
+                Duration::from_millis(50),
+                START + request * 100,
+            );
+        }
+    }
+    assert_eq!(busy.health(START + 10_000).standing, Standing::Well);
+}

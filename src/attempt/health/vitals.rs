@@ -9,6 +9,7 @@ use arc_swap::{ArcSwap, ArcSwapOption, Guard};
 use super::breaker::{Breaker, Patience, State};
 use super::recent::Recent;
 use super::ring::{Mark, Ring, Served, Span, Tally};
+use super::silence::Silence;
 use super::stored::{self, Windows};
 use super::summary::{self, Summary, Tallies};
 use crate::domain::ids::{EndpointTag, ModelId};
@@ -45,6 +46,7 @@ pub struct Vitals {
     recent: Recent,
     recovery: Recovery,
     breaker: Breaker,
+    silences: [Silence; 2],
     patience: Patience,
     /// What was marked so far, modulo 2³²: tells whether a summary or a stored row is still true.
     marks: AtomicU32,
@@ -59,6 +61,26 @@ struct Made {
     summary: Summary,
     at: i64,
     marks: u32,
+}
+
+/// The first that is heard of a request when all goes well.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Awaited {
+    /// The first token of a stream.
+    FirstToken,
+    /// The whole answer.
+    Whole,
+}
+
+impl Awaited {
+    /// Of a request for a stream, or for a plain answer.
+    pub fn of(stream: bool) -> Self {
+        if stream {
+            Awaited::FirstToken
+        } else {
+            Awaited::Whole
+        }
+    }
 }
 
 /// How a request went, as far as it is the endpoint's doing.
@@ -94,6 +116,7 @@ impl Vitals {
             recent: Recent::default(),
             recovery: Recovery::default(),
             breaker: Breaker::default(),
+            silences: Default::default(),
             patience,
             marks: AtomicU32::new(0),
             summary: ArcSwap::default(),
@@ -101,9 +124,38 @@ impl Vitals {
         }
     }
 
-    /// Notes how long the first token took.
+    /// Notes that a request was sent. One too many to an endpoint that has fallen silent, and it is
+    /// paused.
+    pub fn sent(&self, awaited: Awaited, now: i64) {
+        let (silence, summary) = (self.silence(awaited), self.summary(now));
+        silence.sent(now);
+        let hopeless = match awaited {
+            Awaited::FirstToken => summary.hopeless_first_token(),
+            Awaited::Whole => summary.hopeless_whole(),
+        };
+        let is_stuck = hopeless
+            .is_some_and(|hopeless| silence.is_telling(self.patience.failures, hopeless, now));
+        if is_stuck && let Some(until) = self.breaker.trip(&self.patience, now) {
+            self.break_silence();
+            self.log(
+                "endpoint has fallen silent and is paused",
+                Some(until - now),
+            );
+        }
+    }
+
+    /// Notes that what was waited for came, and after how long.
+    pub fn heard(&self, awaited: Awaited, took: Duration, now: i64) {
+        self.break_silence();
+        match awaited {
+            Awaited::FirstToken => self.first_token(took, now),
+            Awaited::Whole => self.mark(Mark::Whole(whole_millis(took)), now),
+        }
+    }
+
+    /// Notes how long the first token took, or how long it was waited for in vain.
     pub fn first_token(&self, took: Duration, now: i64) {
-        self.mark(Mark::FirstToken(whole(took.as_millis())), now);
+        self.mark(Mark::FirstToken(whole_millis(took)), now);
     }
 
     /// Notes whether an answer's tool calls can be run.
@@ -129,6 +181,7 @@ impl Vitals {
                 );
                 self.recent.count(false, now);
                 self.recovery.served.fetch_add(1, Relaxed);
+                self.break_silence();
                 if self.breaker.succeeded(now) {
                     self.recent.forget();
                     self.recovery.begin(now);
@@ -236,6 +289,18 @@ impl Vitals {
         self.marks.fetch_add(1, Relaxed);
     }
 
+    fn silence(&self, awaited: Awaited) -> &Silence {
+        let [first_token, whole] = &self.silences;
+        match awaited {
+            Awaited::FirstToken => first_token,
+            Awaited::Whole => whole,
+        }
+    }
+
+    fn break_silence(&self) {
+        self.silences.iter().for_each(Silence::broken);
+    }
+
     fn strike(&self, now: i64) {
         if let Some(until) = self.breaker.failed(&self.patience, now) {
             self.log("endpoint keeps failing and is paused", Some(until - now));
@@ -305,6 +370,6 @@ fn tenths_a_second(tokens: u64, took: Duration) -> Option<u32> {
     (tokens >= FEWEST).then(|| u32::try_from(tenths).unwrap_or(u32::MAX))
 }
 
-fn whole(millis: u128) -> u32 {
-    u32::try_from(millis).unwrap_or(u32::MAX)
+fn whole_millis(took: Duration) -> u32 {
+    u32::try_from(took.as_millis()).unwrap_or(u32::MAX)
 }
