@@ -3,7 +3,6 @@
 use std::fs;
 use std::io::{BufRead as _, BufReader};
 use std::process::{Child, Command, Stdio};
-use std::time::Duration;
 
 use crate::Result;
 
@@ -12,14 +11,10 @@ pub(crate) struct Process(Child);
 
 impl Drop for Process {
     fn drop(&mut self) {
-        let stop = Command::new("kill").arg(self.0.id().to_string()).status();
-        if stop.is_ok_and(|stop| stop.success()) {
-            for _ in 0..50 {
-                if matches!(self.0.try_wait(), Ok(Some(_))) {
-                    return;
-                }
-                std::thread::sleep(Duration::from_millis(100));
-            }
+        let told = Command::new("kill").arg(self.0.id().to_string()).status();
+        if told.is_ok_and(|told| told.success()) {
+            let _ = self.0.wait();
+            return;
         }
         // It may have ended already.
         let _ = self.0.kill();
