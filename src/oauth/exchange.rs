@@ -81,8 +81,7 @@ pub async fn exchange(
     Ok(unstored(Json(exchanged).into_response()))
 }
 
-/// Makes a code without a page, for the account of the calling key. A key that is capped or ends can
-/// only pass on as much as it has.
+/// Makes a code without a page, for the account of the calling key. A key that ends makes none that outlives it.
 pub async fn create_code(
     State(store): State<Store>,
     Caller(who): Caller,
@@ -102,8 +101,11 @@ pub async fn create_code(
     if request.callback.is_none() {
         return Err(RequestError::Callback.into());
     }
+    may_hand_on(&store, &who).await?;
     let mut grant = request.grant(&who.account);
-    within(&who, &mut grant)?;
+    if let Some(end) = who.expires_at {
+        grant.key_expires_at = Some(grant.key_expires_at.map_or(end, |asked| asked.min(end)));
+    }
     let code = issue(&store, &grant, now).await?;
     let issued = Issued {
         id: code.expose(),
@@ -165,20 +167,15 @@ fn new_key(grant: &Grant, key: &ApiKey) -> NewKey {
     }
 }
 
-/// Keeps a grant within what the calling key may do itself.
-fn within(who: &Principal, grant: &mut Grant) -> Result<(), ApiError> {
-    if let Some((limit, reset)) = who.limit {
-        if grant.limit.is_some_and(|asked| asked > limit)
-            || (grant.limit.is_some() && grant.limit_reset != reset)
-        {
-            return Err(forbidden(
-                "limit: more than the calling key may spend itself",
-            ));
-        }
-        (grant.limit, grant.limit_reset) = (Some(grant.limit.unwrap_or(limit)), reset);
+/// Refuses keys whose holder may not hand credit on. The limit of a key binds what is spent with it, and not what others
+/// spend that it made: with as many of those as it likes it would have no limit at all. An application's keys end when
+/// its person disconnects it, and so must everything it has.
+async fn may_hand_on(store: &Store, who: &Principal) -> Result<(), ApiError> {
+    if who.limit.is_some() {
+        return Err(forbidden("A key with a limit cannot make codes"));
     }
-    if let Some(end) = who.expires_at {
-        grant.key_expires_at = Some(grant.key_expires_at.map_or(end, |asked| asked.min(end)));
+    if store.is_app_key(&who.key).await? {
+        return Err(forbidden("An application's key cannot make codes"));
     }
     Ok(())
 }

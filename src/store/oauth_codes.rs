@@ -143,6 +143,15 @@ impl Store {
         Ok(redeemed)
     }
 
+    /// Whether a key was made for an application.
+    pub async fn is_app_key(&self, key: &KeyHash) -> Result<bool, StoreError> {
+        const SQL: &str = "SELECT COUNT(*) FROM app_keys WHERE key_hash = $1";
+        let count: i64 = read!(self, db => {
+            sqlx::query_scalar(SQL).bind(key.as_bytes().as_slice()).fetch_one(db).await
+        })?;
+        Ok(count > 0)
+    }
+
     /// The keys of an account that applications have, deleted ones left out, newest first.
     pub async fn app_keys(&self, account: &AccountId) -> Result<Vec<AppKey>, StoreError> {
         const SQL: &str = "SELECT a.key_hash, a.app, a.app_name, a.created_at FROM app_keys a JOIN keys k ON k.hash = a.key_hash

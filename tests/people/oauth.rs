@@ -377,13 +377,22 @@ on_both_engines! { async fn a_key_can_make_codes_within_its_own_limits(db: TestD
     let answer = exchange(&server, &json!({"code": data["id"], "code_verifier": VERIFIER})).await;
     assert_eq!(answer.status, StatusCode::OK, "{}", answer.text());
 
+    // What a capped key made would spend beside its cap, and what an app made would outlive its end.
     let capped = server.create_key(|key| key.limit = Some(Nanos::from_dollars(2))).await;
-    let capped = server.http.with_key(&capped);
-    refused(&capped.post("/api/v1/auth/keys/code", &body).await, 403, "limit");
-    let code = capped.post("/api/v1/auth/keys/code", &json!({"callback_url": CALLBACK})).await.json();
+    let apps = answer.json()["key"].as_str().unwrap().to_owned();
+    let uncapped = json!({"callback_url": CALLBACK});
+    let code = server.http.post("/api/v1/auth/keys/code", &uncapped).await.json();
+    let answer = exchange(&server, &json!({"code": code["data"]["id"]})).await.json();
+    for key in [&capped, &apps, answer["key"].as_str().unwrap()] {
+        let http = server.http.with_key(key);
+        refused(&http.post("/api/v1/auth/keys/code", &uncapped).await, 403, "cannot make codes");
+    }
+    let ending = server.create_key(|key| key.expires_at = Some(4_102_444_800_000)).await;
+    let late = json!({"callback_url": CALLBACK, "expires_at": "2200-01-01T00:00:00Z"});
+    let code = server.http.with_key(&ending).post("/api/v1/auth/keys/code", &late).await.json();
     let answer = exchange(&server, &json!({"code": code["data"]["id"]})).await.json();
     let shown = server.http.with_key(answer["key"].as_str().unwrap()).get("/api/v1/key").await.json();
-    assert_eq!(shown["data"]["limit"], json!(2), "{shown}");
+    assert_eq!(shown["data"]["expires_at"], "2100-01-01T00:00:00.000Z", "{shown}");
 
     refused(&Http::new(&server.base).post("/api/v1/auth/keys/code", &body).await, 401, "");
     refused(&server.http.post("/api/v1/auth/keys/code", &json!({"callback_url": "http://app.example"})).await, 400, "callback_url");
