@@ -7,6 +7,7 @@ use axum::extract::FromRef;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::attempt::health::Healths;
 use crate::attempt::judge::Judge;
 use crate::attempt::run::Upstreams;
 use crate::auth::{Auth, FreeLimits, People};
@@ -44,6 +45,8 @@ pub struct App {
     /// The journey.
     pub gateway: Gateway,
     /// Rows.
+    /// How those who serve do.
+    pub healths: Healths,
     pub store: Store,
     /// How loaded the process is.
     pub load: Load,
@@ -133,7 +136,8 @@ impl App {
             auth,
             people,
             site: Site::from(config),
-            listing: Listing::new(catalog.clone(), healths),
+            listing: Listing::new(catalog.clone(), healths.clone()),
+            healths,
             catalog,
             gateway,
             store,

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use tokio::time::Instant;
 
 use super::failure::Failure;
-use super::health::{Awaited, Vitals, Went};
+use super::health::{Awaited, Trouble, Vitals, Went};
 use super::lane::Place;
 use crate::clock::now_ms;
 use crate::domain::event::FinishReason;
@@ -58,11 +58,18 @@ impl Watch {
         if let Some(wish) = failure.retry_after() {
             self.vitals.cool(Some(wish), now_ms());
         }
-        self.tell(failure.went());
+        let went = failure.went();
+        if went != Went::Neither {
+            self.note(failure.word(), failure.status());
+        }
+        self.tell(went);
     }
 
     /// The answer is complete.
     pub fn complete(mut self, tokens: &Tokens, finish: Option<FinishReason>) {
+        if finish == Some(FinishReason::Error) {
+            self.note("error_in_answer", None);
+        }
         self.tell(match finish {
             Some(FinishReason::Error) => Went::Failed,
             _ => Went::Well {
@@ -86,6 +93,11 @@ impl Watch {
             prompt_tokens: 0,
             cached_tokens: 0,
         });
+    }
+
+    fn note(&self, what: &'static str, status: Option<u16>) {
+        let at = now_ms();
+        self.vitals.troubled(Trouble { at, what, status });
     }
 
     fn tell(&mut self, went: Went) {

@@ -59,6 +59,14 @@ pub fn duration(ms: i64) -> String {
     }
 }
 
+/// A part of a whole, given in tenths of a percent: `99.8%`, `100%`.
+pub fn percent(per_mille: u32) -> String {
+    match (per_mille / 10, per_mille % 10) {
+        (whole, 0) => format!("{whole}%"),
+        (whole, tenths) => format!("{whole}.{tenths}%"),
+    }
+}
+
 /// A moment, relative to now, with the full time when pointed at.
 pub fn ago(at: i64, now: i64) -> Markup {
     html! { time datetime=(iso(at)) title=(moment(at)) { (relative(at, now)) } }

@@ -14,6 +14,7 @@ pub mod docs;
 pub mod form;
 pub mod format;
 pub mod home;
+mod health;
 pub mod keys;
 pub mod link;
 pub mod models;

@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 use super::form::Asked;
 use super::refusal::Refusal;
 use super::visit::Visit;
+use crate::attempt::health::Healths;
 use crate::catalog::Catalog;
 use crate::catalog::snapshot::Model;
 use crate::clock::now_ms;
@@ -60,6 +61,7 @@ pub async fn list(
 pub async fn one(
     visit: Visit,
     State(catalog): State<Catalog>,
+    State(healths): State<Healths>,
     Path((author, slug)): Path<(String, String)>,
 ) -> Result<Response, Refusal> {
     let snapshot = catalog.snapshot();
@@ -70,7 +72,8 @@ pub async fn one(
     if model.id.as_str() != written {
         return Ok(Redirect::to(&format!("/models/{}", model.id)).into_response());
     }
-    Ok(one::page(&visit, model).into_response())
+    let healths = healths.view(now_ms());
+    Ok(one::page(&visit, model, &healths).into_response())
 }
 
 impl Wanted {

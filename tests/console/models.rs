@@ -1,11 +1,13 @@
 //! The model list as people search it, and models' own pages.
 
 use http::StatusCode;
+use serde_json::json;
 use turnpike::catalog::snapshot::Lack;
 use turnpike::catalog::{Catalog, CatalogSource, Environment};
 
 use crate::support::browser::Browser;
 use crate::support::server::Server;
+use crate::support::upstream::{Upstream, json_body};
 
 const CATALOGUE: &str = r#"
 [[providers]]
@@ -90,6 +92,62 @@ async fn a_models_page_says_who_serves_it_and_how_to_call_it() {
             "{unknown}"
         );
     }
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn a_models_page_says_how_its_endpoints_do() {
+    let good = Upstream::answering("One two three four five six").await;
+    let bad =
+        Upstream::start(|_| json_body(503, &json!({"error": {"message": "sk-secret"}}))).await;
+    let pause = "[routing]\npause = \"10m\"\nlongest_pause = \"10m\"\n".to_owned();
+    let (good_one, bad_one) = (
+        good.provider("lab-a", "0.001", "0.001"),
+        bad.provider("lab-b", "0.001", "0.001"),
+    );
+    let server = Server::alone(&(pause + &good_one + &bad_one)).await;
+    for _ in 0..6 {
+        let chat = json!({
+            "model": "acme/orca", "max_tokens": 50, "stream": true,
+            "messages": [{"role": "user", "content": "Go"}],
+            "provider": {"order": ["lab-b", "lab-a"]},
+        });
+        let answer = server.http.post("/api/v1/chat/completions", &chat).await;
+        assert!(answer.text().contains("[DONE]"), "{}", answer.text());
+    }
+    let (_, ann) = server.person("ann@example.com", true).await;
+    let page = ann.get("/models/acme/orca").await.text();
+    // Six of six, and as many as it took to leave the other alone.
+    for words in [
+        "100%",
+        "of 6",
+        "0%",
+        "resting",
+        "First token",
+        "/s",
+        "Tool calls",
+    ] {
+        assert!(page.contains(words), "{words}: {page}");
+    }
+    let visitors = Browser::new(&server.base).get("/models/acme/orca").await;
+    let visitors = visitors.text();
+    assert!(
+        visitors.contains("100%") && !visitors.contains("First token"),
+        "{visitors}"
+    );
+    let providers = ann.get("/admin/providers").await.text();
+    for words in [
+        "an error (503)",
+        "just now",
+        "href=\"/models/acme/orca\"",
+        "100%",
+    ] {
+        assert!(providers.contains(words), "{words}: {providers}");
+    }
+    assert!(
+        !providers.contains("sk-secret"),
+        "a provider's words stay out"
+    );
     server.stop().await;
 }
 

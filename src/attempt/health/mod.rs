@@ -22,8 +22,8 @@ use arc_swap::ArcSwap;
 use parking_lot::Mutex;
 
 pub use breaker::Patience;
-pub use summary::{Published, Summary};
-pub use vitals::{Awaited, Vitals, Went};
+pub use summary::{Outcomes, Published, Summary};
+pub use vitals::{Awaited, Trouble, Vitals, Went};
 
 use crate::catalog::snapshot::Endpoint;
 use crate::domain::ids::{EndpointTag, ModelId};
@@ -156,6 +156,11 @@ impl View {
     pub fn summary(&self, endpoint: &Endpoint) -> Option<Summary> {
         let vitals = self.endpoints.get(&endpoint.key)?;
         Some(vitals.summary_now(self.now))
+    }
+
+    /// What last went wrong at an endpoint, as far as this process saw it.
+    pub fn trouble(&self, endpoint: &Endpoint) -> Option<Trouble> {
+        self.endpoints.get(&endpoint.key)?.trouble()
     }
 }
 

@@ -33,12 +33,25 @@ pub struct Summary {
     pub health: Health,
     /// What clients are shown.
     pub published: Published,
+    /// How the requests of a day went.
+    pub day: Outcomes,
     /// When an endpoint's first token is later than it usually is, in milliseconds.
     usual_first_token_ms: Option<f64>,
     /// The time that nearly all of its first tokens need, in milliseconds.
     slowest_first_token_ms: Option<f64>,
     /// The time that nearly all of its answers need that come whole, in milliseconds.
     slowest_whole_ms: Option<f64>,
+}
+
+/// How requests went.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Outcomes {
+    /// They were answered well.
+    pub served: u32,
+    /// They failed, and the endpoint was at fault.
+    pub failed: u32,
+    /// They were told to come back later.
+    pub limited: u32,
 }
 
 /// What clients are shown of an endpoint (contract 13.5).
@@ -50,6 +63,24 @@ pub struct Published {
     pub latency_ms: Option<Percentiles>,
     /// Output tokens a second, over half an hour.
     pub throughput: Option<Percentiles>,
+}
+
+impl Outcomes {
+    /// The part of them that was answered well, in tenths of a percent; `None` when there were none. Requests that were
+    /// told to come back later say nothing of it (contract 6.5).
+    pub fn per_mille(self) -> Option<u32> {
+        let requests = u64::from(self.served) + u64::from(self.failed);
+        let served = (u64::from(self.served) * 1_000).checked_div(requests)?;
+        u32::try_from(served).ok()
+    }
+}
+
+impl std::ops::AddAssign for Outcomes {
+    fn add_assign(&mut self, other: Self) {
+        self.served = self.served.saturating_add(other.served);
+        self.failed = self.failed.saturating_add(other.failed);
+        self.limited = self.limited.saturating_add(other.limited);
+    }
 }
 
 impl Summary {
@@ -80,6 +111,11 @@ impl Summary {
                 uptime: windows.map(|tally| uptime(tally).map(|share| share * 100.0)),
                 latency_ms: latency(&half_hour.latency),
                 throughput: throughput(&half_hour.throughput),
+            },
+            day: Outcomes {
+                served: day.served,
+                failed: day.failed,
+                limited: day.limited,
             },
             usual_first_token_ms: habits.and_then(|counts| counts.quantile(0.95)),
             slowest_first_token_ms: habits.and_then(|counts| counts.quantile(0.99)),

@@ -51,6 +51,7 @@ pub struct Vitals {
     /// What was marked so far, modulo 2³²: tells whether a summary or a stored row is still true.
     marks: AtomicU32,
     summary: ArcSwap<Made>,
+    trouble: ArcSwapOption<Trouble>,
     /// What other processes measured.
     elsewhere: ArcSwapOption<Windows>,
 }
@@ -81,6 +82,17 @@ impl Awaited {
             Awaited::Whole
         }
     }
+}
+
+/// Something that went wrong at an endpoint. Not in the provider's words: they may quote a prompt or a key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Trouble {
+    /// When, Unix milliseconds.
+    pub at: i64,
+    /// What, as one stable word.
+    pub what: &'static str,
+    /// The provider's status, where it answered.
+    pub status: Option<u16>,
 }
 
 /// How a request went, as far as it is the endpoint's doing.
@@ -120,6 +132,7 @@ impl Vitals {
             patience,
             marks: AtomicU32::new(0),
             summary: ArcSwap::default(),
+            trouble: ArcSwapOption::empty(),
             elsewhere: ArcSwapOption::empty(),
         }
     }
@@ -204,6 +217,16 @@ impl Vitals {
             }
             Went::Neither => self.breaker.release_probe(),
         }
+    }
+
+    /// Notes what went wrong, for people to see.
+    pub fn troubled(&self, trouble: Trouble) {
+        self.trouble.store(Some(Arc::new(trouble)));
+    }
+
+    /// What last went wrong.
+    pub(super) fn trouble(&self) -> Option<Trouble> {
+        self.trouble.load().as_deref().copied()
     }
 
     /// Leaves the endpoint alone for as long as it asked, or for the usual pause when it did not say.

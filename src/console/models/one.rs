@@ -1,10 +1,14 @@
 //! How a model's own page looks: what it is, who serves it at which price, and how to call it.
 
+use std::sync::Arc;
+
 use axum::response::Html;
 use maud::{Markup, html};
 
+use crate::attempt::health::View;
 use crate::catalog::snapshot::{Endpoint, Model, ModelKind, Prices};
 use crate::console::format::{apiece, count, day, per_million, short};
+use crate::console::health::{Doing, standing};
 use crate::console::link::query;
 use crate::console::page::{self, Place, empty};
 use crate::console::snippet::{Snippet, copyable};
@@ -13,7 +17,7 @@ use crate::domain::money::Picos;
 use crate::edge::manage::models::view::supported_parameters;
 
 /// The model's page.
-pub(super) fn page(visit: &Visit, model: &Model) -> Html<String> {
+pub(super) fn page(visit: &Visit, model: &Model, healths: &View) -> Html<String> {
     let id = model.id.as_str();
     let can_chat = model.kind == ModelKind::Chat && !model.endpoints.is_empty();
     let playground = html! {
@@ -28,7 +32,7 @@ pub(super) fn page(visit: &Visit, model: &Model) -> Html<String> {
             (unavailable(model))
         } @else {
             h2 { "Who serves it" }
-            (endpoints(&model.endpoints))
+            (endpoints(visit, &model.endpoints, healths))
         }
         div.columns {
             section.card { h2 { "The model" } (facts(model)) }
@@ -56,7 +60,9 @@ fn unavailable(model: &Model) -> Markup {
     )
 }
 
-fn endpoints(endpoints: &[std::sync::Arc<Endpoint>]) -> Markup {
+/// Speed is shown to who may call the model alone, as the API does (contract 13.5).
+fn endpoints(visit: &Visit, endpoints: &[Arc<Endpoint>], healths: &View) -> Markup {
+    let with_speed = visit.signed_in.is_some();
     html! {
         div.table { table {
             thead { tr {
@@ -65,15 +71,20 @@ fn endpoints(endpoints: &[std::sync::Arc<Endpoint>]) -> Markup {
                 th.num scope="col" { "Output / M" }
                 th.num scope="col" { "Cached / M" }
                 th.num scope="col" { "Context" }
-                th.num scope="col" { "Longest answer" }
-                th scope="col" { "Prompts" }
+                th.num scope="col" { "Uptime" }
+                @if with_speed {
+                    th.num scope="col" { "First token" }
+                    th.num scope="col" { "Speed" }
+                }
+                th.num scope="col" { "Tool calls" }
             } }
-            tbody { @for endpoint in endpoints { (row(endpoint)) } }
+            tbody { @for endpoint in endpoints { (row(endpoint, &Doing::of(healths, endpoint), with_speed)) } }
         } }
+        p.hint { "Measured from this gateway’s own traffic: requests that succeeded within a day, tool calls within two hours that can be run." }
     }
 }
 
-fn row(endpoint: &Endpoint) -> Markup {
+fn row(endpoint: &Endpoint, doing: &Doing, with_speed: bool) -> Markup {
     let prices = &endpoint.pricing.base;
     let optional = |price: Option<Picos>| price.map_or_else(|| "–".to_owned(), per_million);
     let length = |tokens: Option<u64>| tokens.map_or_else(|| "–".to_owned(), short);
@@ -82,15 +93,24 @@ fn row(endpoint: &Endpoint) -> Markup {
             th scope="row" {
                 (endpoint.provider.name) " "
                 @if let Some(quantization) = &endpoint.quantization { span.tag { (quantization) } " " }
-                @if endpoint.deprecated { span.tag.warn { "leaving" } }
+                @if endpoint.deprecated { span.tag.warn { "leaving" } " " }
+                (standing(doing.standing))
                 p.hint { code { (endpoint.tag) } }
+                p.hint { "Prompts: " (policy(endpoint)) }
             }
             td.num data-name="Input / M" { (per_million(prices.prompt)) }
             td.num data-name="Output / M" { span { (per_million(prices.completion)) (further(endpoint)) } }
             td.num data-name="Cached / M" { (optional(prices.cache_read)) }
-            td.num data-name="Context" { (length(endpoint.context_length)) }
-            td.num data-name="Longest answer" { (length(endpoint.max_output_tokens)) }
-            td data-name="Prompts" { (policy(endpoint)) }
+            td.num data-name="Context" { div {
+                (length(endpoint.context_length))
+                @if let Some(longest) = endpoint.max_output_tokens { p.hint { (short(longest)) " out" } }
+            } }
+            td.num data-name="Uptime" { (doing.uptime()) }
+            @if with_speed {
+                td.num data-name="First token" { (doing.first_token()) }
+                td.num data-name="Speed" { (doing.speed()) }
+            }
+            td.num data-name="Tool calls" { (doing.tools()) }
         }
     }
 }
@@ -123,6 +143,7 @@ fn further(endpoint: &Endpoint) -> Markup {
     }
 }
 
+/// What becomes of prompts.
 fn policy(endpoint: &Endpoint) -> &'static str {
     match (
         endpoint.data_policy.training,
