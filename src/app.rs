@@ -24,6 +24,7 @@ use crate::edge::metrics::MetricsPage;
 use crate::edge::skins::StreamStyle;
 use crate::gateway::{Books, Gateway, HealthKeeper, Outside};
 use crate::ledger::{Ledger, LedgerSettings, retention};
+use crate::oidc::Issuers;
 use crate::plugin::web::WebSearch;
 use crate::store::{Store, StoreError};
 use crate::telemetry::metrics::Metrics;
@@ -36,17 +37,19 @@ pub struct App {
     pub auth: Auth,
     /// People, and who of them is signed in.
     pub people: People,
+    /// With whose accounts people may sign in.
+    pub issuers: Issuers,
     /// How browsers reach this server.
     pub site: Site,
     /// What can be served.
     pub catalog: Catalog,
     /// What can be served, ready to be shown.
     pub listing: Listing,
+    /// How those who serve do.
+    pub healths: Healths,
     /// The journey.
     pub gateway: Gateway,
     /// Rows.
-    /// How those who serve do.
-    pub healths: Healths,
     pub store: Store,
     /// How loaded the process is.
     pub load: Load,
@@ -115,6 +118,7 @@ impl App {
         let judge = Judge::start(&background, stop.clone());
         let transport = Transport::new(&config.media.networks)?;
         let web = WebSearch::new(transport.clone(), config.web.clone());
+        let issuers = Issuers::new(transport.clone(), &config.people.issuers);
         let upstreams = Upstreams::new(transport, config.routing, judge);
         let healths = upstreams.healths().clone();
         HealthKeeper::start(store.clone(), healths.clone(), &background, stop.clone()).await;
@@ -135,6 +139,7 @@ impl App {
         Ok(App {
             auth,
             people,
+            issuers,
             site: Site::from(config),
             listing: Listing::new(catalog.clone(), healths.clone()),
             healths,

@@ -14,6 +14,7 @@ pub mod console;
 pub mod edge;
 pub mod gateway;
 pub mod oauth;
+pub mod oidc;
 
 pub mod auth;
 pub mod plan;

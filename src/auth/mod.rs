@@ -3,6 +3,8 @@
 //! Knows the store and its change numbers; knows no HTTP, no money beyond the limit it passes on.
 
 mod api_key;
+mod elsewhere;
+mod flow;
 mod limits;
 mod password;
 mod people;
@@ -10,6 +12,8 @@ mod principal;
 mod session;
 
 pub use api_key::{ApiKey, KeyNameError, checked_key_name};
+pub use elsewhere::AddressTrust;
+pub use flow::{FLOW_LIVES, Flow, TooLong};
 pub use limits::{Exempt, FreeLimits};
 pub use password::{LONGEST, PasswordError, SHORTEST};
 pub use people::{People, PeopleError, SignUp, SignedIn, checked_address};

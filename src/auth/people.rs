@@ -11,7 +11,7 @@ use super::password::{PasswordError, Passwords};
 use super::session::{Claims, Signing};
 use crate::domain::ids::{AccountId, random_text};
 use crate::domain::secret::Secret;
-use crate::store::{Account, LinkKind, Session, Store, StoreError};
+use crate::store::{Account, Entrance, LinkKind, Session, Store, StoreError};
 
 const MINUTE: i64 = 60_000;
 const HOUR: i64 = 60 * MINUTE;
@@ -45,9 +45,9 @@ pub enum SignUp {
 /// Accounts and sessions of people. Cloning it shares all.
 #[derive(Clone)]
 pub struct People {
-    store: Store,
+    pub(super) store: Store,
     passwords: Passwords,
-    signing: Arc<Signing>,
+    pub(super) signing: Arc<Signing>,
     sign_up: SignUp,
 }
 
@@ -87,6 +87,22 @@ pub enum PeopleError {
     /// The link was used or has ended.
     #[error("This link was used already or has expired. Ask an admin for a new one.")]
     DeadLink,
+    /// An issuer knows no address of the person, or has not made sure of it.
+    #[error("It has not verified your e-mail address, so no account can be made from it.")]
+    Unverified,
+    /// The address is that of an account which nobody connected.
+    #[error(
+        "There is an account with this e-mail address already. Sign in to it first, then connect the two on its account page."
+    )]
+    ConnectFirst,
+    /// The account elsewhere is connected to another account here.
+    #[error("It is connected to another account here.")]
+    IdentityTaken,
+    /// Nothing would be left to sign in with.
+    #[error(
+        "It is the only way into your account. Have an admin send you a link to set a password first."
+    )]
+    LastEntrance,
     /// The database could not be asked.
     #[error("That did not work. Try again in a moment.")]
     Store(#[from] StoreError),
@@ -156,7 +172,7 @@ impl People {
         let invitation = invitation.map(link_hash);
         let made = self
             .store
-            .sign_up(&email, &hash, invitation.as_ref(), now)
+            .sign_up(&email, Entrance::Password(&hash), invitation.as_ref(), now)
             .await;
         match made {
             Ok(Some(account)) => Ok(self.begin(account, now).await?),
@@ -316,7 +332,7 @@ impl People {
         self.signing.is_derived("form", subject, token)
     }
 
-    async fn begin(&self, account: Account, now: i64) -> Result<SignedIn, StoreError> {
+    pub(super) async fn begin(&self, account: Account, now: i64) -> Result<SignedIn, StoreError> {
         // A fresh name each time: one that was planted in a browser before is worth nothing.
         let id = random_text(32);
         let expires_at = now + IDLE_SESSION;
@@ -358,7 +374,7 @@ impl People {
         Ok(Secret::new(&secret))
     }
 
-    async fn count_address(&self, address: &str, now: i64) -> Result<(), PeopleError> {
+    pub(super) async fn count_address(&self, address: &str, now: i64) -> Result<(), PeopleError> {
         let subject = self.signing.derive("attempts from an address", address);
         self.count(&subject, ATTEMPTS_PER_ADDRESS, now).await
     }
@@ -377,7 +393,7 @@ impl People {
     }
 }
 
-fn link_hash(secret: &str) -> [u8; 32] {
+pub(super) fn link_hash(secret: &str) -> [u8; 32] {
     Sha256::digest(secret.as_bytes()).into()
 }
 

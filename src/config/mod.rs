@@ -4,6 +4,7 @@
 //! Defaults stand here and nowhere else; `config/turnpike.toml` shows them, and a test holds the two equal.
 //! Reads files and variables; opens no socket and no database.
 
+mod issuers;
 mod problem;
 mod raw;
 mod setting;
@@ -24,6 +25,7 @@ use crate::domain::money::Nanos;
 use crate::domain::quota::Quota;
 use crate::domain::secret::Secret;
 use crate::domain::terms::Ppm;
+use crate::oidc::IssuerSettings;
 use crate::plugin::web::Settings as WebSettings;
 
 pub use problem::{Problem, Problems};
@@ -145,6 +147,8 @@ pub struct HttpConfig {
 pub struct PeopleConfig {
     /// Who may make an account.
     pub sign_up: SignUp,
+    /// With whose accounts people may sign in.
+    pub issuers: Vec<IssuerSettings>,
 }
 
 /// Holds, leases and settlement.
@@ -221,9 +225,7 @@ impl Config {
             http: HttpConfig::convert(raw),
             timeouts: convert_timeouts(raw),
             routing: convert_routing(raw),
-            people: PeopleConfig {
-                sign_up: raw.value("people.sign_up", SignUp::Closed),
-            },
+            people: PeopleConfig::convert(raw),
             ledger: LedgerConfig::convert(raw),
             free_models: FreeModelConfig::convert(raw),
             metrics_token: raw.value("metrics.token", None),
@@ -281,6 +283,16 @@ impl HttpConfig {
             drain_timeout: raw.value("http.drain_timeout", Duration::from_secs(30)),
             keep_alive: raw.value("http.keep_alive", Duration::from_secs(10)),
             proxies: raw.value("http.proxies", Proxies(0)).0,
+        }
+    }
+}
+
+impl PeopleConfig {
+    fn convert(raw: &mut RawConfig<'_>) -> Self {
+        let sign_up = raw.value("people.sign_up", SignUp::Closed);
+        PeopleConfig {
+            sign_up,
+            issuers: issuers::convert(raw, sign_up),
         }
     }
 }

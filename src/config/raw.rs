@@ -154,6 +154,11 @@ impl<'a> RawConfig<'a> {
         self.variables.push(name.to_owned());
     }
 
+    /// What the environment says under a name that another part of the configuration names.
+    pub(super) fn variable(&self, name: &str) -> Option<&str> {
+        self.sources.env(name)
+    }
+
     /// Every key that can be written.
     #[cfg(test)]
     pub(super) fn known(&self) -> &[String] {

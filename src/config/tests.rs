@@ -153,7 +153,12 @@ fn the_shown_file_holds_every_key_with_its_default() {
     let mut raw = RawConfig::read(&nothing.sources);
     Config::convert(&mut raw);
     let table: toml::Table = with_defaults_enabled().parse().unwrap();
-    for key in raw.known().iter().filter(|key| *key != "providers") {
+    let tables = ["providers", "people.issuers"];
+    for key in raw
+        .known()
+        .iter()
+        .filter(|key| !tables.contains(&key.as_str()))
+    {
         let shown = match key.split_once('.') {
             Some((section, name)) => table.get(section).and_then(|section| section.get(name)),
             None => table.get(key),
@@ -207,5 +212,74 @@ fn an_engine_that_cannot_be_asked_is_reported() {
       turnpike.toml: searxng.price: expected an amount of dollars that is not negative, found "-1"
       turnpike.toml: web.on_failure: expected "answer" or "fail", found "shrug"
       web.engine: exa cannot be asked without EXA_API_KEY
+    "#);
+}
+
+#[test]
+fn issuers_are_checked_one_by_one() {
+    let mut secret = tempfile::NamedTempFile::new().unwrap();
+    secret.write_all(b"hunter2\n").unwrap();
+    let text = format!(
+        r#"
+        [[people.issuers]]
+        slug = "google"
+        name = "Google"
+        issuer = "https://accounts.google.com"
+        client_id = "us"
+        client_secret = {{ env = "TURNPIKE_GOOGLE" }}
+        [[people.issuers]]
+        slug = "work"
+        issuer = "http://10.0.0.5:8080/realms/work/"
+        client_id = "us"
+        client_secret = {{ file = "{}" }}
+        scopes = ["email"]
+        trust_email = true
+        "#,
+        secret.path().display()
+    );
+    let people = written(&text, &[("TURNPIKE_GOOGLE", "hunter2")])
+        .load()
+        .people;
+    assert!(!format!("{people:?}").contains("hunter2"));
+    let [google, work] = &people.issuers[..] else {
+        panic!("{people:?}")
+    };
+    assert_eq!(
+        (google.slug.as_str(), google.name.as_str()),
+        ("google", "Google")
+    );
+    assert_eq!(google.scopes, ["email", "profile"]);
+    assert_eq!(
+        (work.name.as_str(), work.url.as_str()),
+        ("work", "http://10.0.0.5:8080/realms/work/")
+    );
+    for issuer in &people.issuers {
+        assert_eq!(issuer.client_secret.as_ref().unwrap().expose(), "hunter2");
+    }
+}
+
+#[test]
+fn an_issuer_that_cannot_be_used_is_reported() {
+    let issuer = |rest: &str| {
+        format!("[[people.issuers]]\nissuer = \"https://a.example\"\nclient_id = \"us\"\n{rest}\n")
+    };
+    let text = [
+        "[people]\nsign_up = \"open\"\n".to_owned(),
+        issuer("slug = \"A b\""),
+        issuer("slug = \"one\"\nsecret = \"hunter2\""),
+        issuer("slug = \"two\"\nclient_secret = { env = \"NOBODY_SET_THIS\" }"),
+        issuer("slug = \"three\"\ntrust_email = true"),
+        issuer("slug = \"four\"") + &issuer("slug = \"four\""),
+        "[[people.issuers]]\nslug = \"five\"\nissuer = \"a.example\"\nclient_id = \"us\"\n"
+            .to_owned(),
+    ];
+    assert_snapshot!(written(&text.concat(), &[]).report(), @r#"
+    6 problems in the configuration
+      people.issuers[0]: slug: expected small letters, digits and hyphens such as "google"
+      people.issuers[1]: unknown field `secret`, expected one of `slug`, `name`, `issuer`, `client_id`, `client_secret`, `scopes`, `trust_email`
+      people.issuers[2]: client_secret: NOBODY_SET_THIS is not set
+      people.issuers[3]: trust_email: not while people.sign_up is open, as anybody may have made an account with another's address
+      people.issuers[5]: another issuer has this slug
+      people.issuers[6]: issuer: expected an address such as https://accounts.google.com
     "#);
 }

@@ -7,6 +7,7 @@ use http::header::SET_COOKIE;
 use maud::{Markup, html};
 use serde::Deserialize;
 
+use super::elsewhere::{connections, ways};
 use super::form::{Filled, Pressed};
 use super::format::{ago, moment};
 use super::link::{local, query};
@@ -16,15 +17,16 @@ use super::visit::{Person, Visit};
 use crate::auth::{PasswordError, People, PeopleError, SHORTEST, SignUp, SignedIn};
 use crate::clock::now_ms;
 use crate::domain::secret::Secret;
+use crate::oidc::Issuers;
 use crate::store::{LinkKind, Store};
 
 /// Where to go afterwards, and with which invitation.
 #[derive(Default, Deserialize)]
 pub struct Entry {
     #[serde(default)]
-    next: String,
+    pub(super) next: String,
     #[serde(default)]
-    invitation: String,
+    pub(super) invitation: String,
 }
 
 /// What somebody signs in or up with.
@@ -36,6 +38,15 @@ pub struct Credentials {
     next: String,
     #[serde(default)]
     invitation: String,
+}
+
+impl From<Credentials> for Entry {
+    fn from(form: Credentials) -> Self {
+        Entry {
+            next: form.next,
+            invitation: form.invitation,
+        }
+    }
 }
 
 /// A new password, and the current one where somebody is signed in.
@@ -50,18 +61,20 @@ pub struct NewPassword {
 pub async fn sign_in_page(
     visit: Visit,
     State(people): State<People>,
+    State(issuers): State<Issuers>,
     Query(entry): Query<Entry>,
 ) -> Response {
     if visit.signed_in.is_some() {
         return Redirect::to(local(&entry.next)).into_response();
     }
-    sign_in_form(&visit, &people, "", &entry.next, None).into_response()
+    sign_in_form(&visit, &people, &issuers, "", &entry, None).into_response()
 }
 
 /// `POST /sign-in`.
 pub async fn sign_in(
     visit: Visit,
     State(people): State<People>,
+    State(issuers): State<Issuers>,
     Filled(form): Filled<Credentials>,
 ) -> Response {
     let tried = people
@@ -75,12 +88,10 @@ pub async fn sign_in(
     match tried {
         Ok(signed_in) => welcome(&visit, &signed_in, &form.next),
         Err(error) => {
-            let status = status(&error);
-            (
-                status,
-                sign_in_form(&visit, &people, &form.email, &form.next, Some(&error)),
-            )
-                .into_response()
+            let (words, email) = (error.to_string(), form.email.clone());
+            let entry = Entry::from(form);
+            let shown = sign_in_form(&visit, &people, &issuers, &email, &entry, Some(&words));
+            (status(&error), shown).into_response()
         }
     }
 }
@@ -89,6 +100,7 @@ pub async fn sign_in(
 pub async fn sign_up_page(
     visit: Visit,
     State(people): State<People>,
+    State(issuers): State<Issuers>,
     Query(entry): Query<Entry>,
 ) -> Result<Response, Refusal> {
     if visit.signed_in.is_some() {
@@ -120,13 +132,14 @@ pub async fn sign_up_page(
         )
             .into_response());
     }
-    Ok(sign_up_form(&visit, "", &entry, None).into_response())
+    Ok(sign_up_form(&visit, &issuers, "", &entry, None).into_response())
 }
 
 /// `POST /sign-up`.
 pub async fn sign_up(
     visit: Visit,
     State(people): State<People>,
+    State(issuers): State<Issuers>,
     Filled(form): Filled<Credentials>,
 ) -> Response {
     let invitation = Some(form.invitation.as_str()).filter(|text| !text.is_empty());
@@ -142,15 +155,10 @@ pub async fn sign_up(
     match tried {
         Ok(signed_in) => welcome(&visit, &signed_in, &form.next),
         Err(error) => {
-            let entry = Entry {
-                next: form.next,
-                invitation: form.invitation,
-            };
-            (
-                status(&error),
-                sign_up_form(&visit, &form.email, &entry, Some(&error)),
-            )
-                .into_response()
+            let email = form.email.clone();
+            let entry = Entry::from(form);
+            let shown = sign_up_form(&visit, &issuers, &email, &entry, Some(&error));
+            (status(&error), shown).into_response()
         }
     }
 }
@@ -210,8 +218,12 @@ pub async fn set_password(
 }
 
 /// `GET /account`.
-pub async fn account(person: Person, State(store): State<Store>) -> Result<Html<String>, Refusal> {
-    account_page(&person, &store, None).await
+pub async fn account(
+    person: Person,
+    State(store): State<Store>,
+    State(issuers): State<Issuers>,
+) -> Result<Html<String>, Refusal> {
+    account_page(&person, &store, &issuers, None, None).await
 }
 
 /// `POST /account/password`.
@@ -219,6 +231,7 @@ pub async fn change_password(
     person: Person,
     State(people): State<People>,
     State(store): State<Store>,
+    State(issuers): State<Issuers>,
     Filled(form): Filled<NewPassword>,
 ) -> Result<Response, Refusal> {
     let (current, new) = (password(&form.current), password(&form.password));
@@ -228,14 +241,14 @@ pub async fn change_password(
     {
         Ok(signed_in) => Ok(welcome(&person.visit, &signed_in, "/account?changed=1")),
         Err(error) => {
-            let shown = account_page(&person, &store, Some(&error)).await?;
+            let shown = account_page(&person, &store, &issuers, Some(&error), None).await?;
             Ok((status(&error), shown).into_response())
         }
     }
 }
 
 /// Signed in: the cookie, and on to where the person wanted to go.
-fn welcome(visit: &Visit, signed_in: &SignedIn, next: &str) -> Response {
+pub(super) fn welcome(visit: &Visit, signed_in: &SignedIn, next: &str) -> Response {
     (
         [(SET_COOKIE, visit.signs_in(signed_in))],
         Redirect::to(local(next)),
@@ -271,27 +284,29 @@ fn notice(title: &str, rest: &Markup) -> Markup {
     html! { section.narrow.card.center { h1 { (title) } (rest) } }
 }
 
-fn sign_in_form(
+/// The page to sign in on, with what went wrong.
+pub(super) fn sign_in_form(
     visit: &Visit,
     people: &People,
+    issuers: &Issuers,
     email: &str,
-    next: &str,
-    error: Option<&PeopleError>,
+    entry: &Entry,
+    wrong: Option<&str>,
 ) -> Html<String> {
-    let words = error.map(ToString::to_string);
     let body = html! {
         section.narrow.card {
             h1 { "Sign in" }
-            form method="post" action="/sign-in" {
+            form.sign method="post" action="/sign-in" {
                 (token(visit))
-                input type="hidden" name="next" value=(next);
-                @if let Some(words) = &words { p.error role="alert" { (words) } }
+                input type="hidden" name="next" value=(entry.next);
+                @if let Some(wrong) = wrong { p.error role="alert" { (wrong) } }
                 (field("email", "E-mail address", "", None, &email_input(email, "username")))
                 (field("password", "Password", "", None, &password_input("password", "current-password")))
                 button.primary.wide type="submit" { "Sign in" }
             }
+            (ways(visit, issuers, entry))
             @if people.sign_up_policy() == SignUp::Open {
-                p.center { "New here? " a href=(format!("/sign-up?{}", query(&[("next", next)]))) { "Make an account" } }
+                p.center { "New here? " a href=(format!("/sign-up?{}", query(&[("next", &entry.next)]))) { "Make an account" } }
             } @else {
                 p.hint.center { "Forgot your password, or have none yet? An admin can send you a link." }
             }
@@ -302,6 +317,7 @@ fn sign_in_form(
 
 fn sign_up_form(
     visit: &Visit,
+    issuers: &Issuers,
     email: &str,
     entry: &Entry,
     error: Option<&PeopleError>,
@@ -310,7 +326,7 @@ fn sign_up_form(
     let body = html! {
         section.narrow.card {
             h1 { "Make an account" }
-            form method="post" action="/sign-up" {
+            form.sign method="post" action="/sign-up" {
                 (token(visit))
                 input type="hidden" name="next" value=(entry.next);
                 input type="hidden" name="invitation" value=(entry.invitation);
@@ -319,6 +335,7 @@ fn sign_up_form(
                 (field("password", "Password", &length_hint(), wrong.password.as_deref(), &password_input("password", "new-password")))
                 button.primary.wide type="submit" { "Make an account" }
             }
+            (ways(visit, issuers, entry))
             p.center { "Have one? " a href=(format!("/sign-in?{}", query(&[("next", &entry.next)]))) { "Sign in" } }
         }
     };
@@ -341,14 +358,19 @@ fn password_form(visit: &Visit, link: &str, error: Option<&PeopleError>) -> Html
     Html(bare("Choose a password", &body).into_string())
 }
 
-async fn account_page(
+/// The account's page, with what went wrong with its password or with what is connected to it.
+pub(super) async fn account_page(
     person: &Person,
     store: &Store,
+    issuers: &Issuers,
     error: Option<&PeopleError>,
+    disconnected: Option<&str>,
 ) -> Result<Html<String>, Refusal> {
     let account = &person.session.account;
     let now = now_ms();
     let sessions = store.sessions(&account.id, now).await?;
+    let identities = store.identities(&account.id).await?;
+    let has_password = store.password_hash(&account.id).await?.is_some();
     let wrong = Wrong::of(error);
     let current_wrong = match error {
         Some(PeopleError::Wrong) => Some("This is not your current password."),
@@ -367,16 +389,18 @@ async fn account_page(
                     dt { "Member since" } dd { (moment(account.created_at)) }
                 }
             }
+            (connections(person, issuers, &identities, disconnected, now))
             section.card {
                 h2 { "Password" }
-                form method="post" action="/account/password" {
+                @if !has_password { p.muted { "This account has none. An admin can send you a link to set one." } }
+                @else { form method="post" action="/account/password" {
                     (token_of(person))
                     @if let Some(words) = &form_wrong { p.error role="alert" { (words) } }
                     (field("current", "Current password", "", current_wrong, &password_input("current", "current-password")))
                     (field("password", "New password", &length_hint(), wrong.password.as_deref(), &password_input("password", "new-password")))
                     button.primary type="submit" { "Change the password" }
                     p.hint { "Every other browser is signed out." }
-                }
+                } }
             }
             section.card {
                 h2 { "Where you are signed in" }
@@ -429,14 +453,20 @@ impl Wrong {
     }
 }
 
-fn status(error: &PeopleError) -> StatusCode {
+/// The status of a refusal.
+pub(super) fn status(error: &PeopleError) -> StatusCode {
     match error {
         PeopleError::Wrong => StatusCode::UNAUTHORIZED,
         PeopleError::TooMany { .. } => StatusCode::TOO_MANY_REQUESTS,
         PeopleError::BadAddress | PeopleError::AddressTaken | PeopleError::Password(_) => {
             StatusCode::UNPROCESSABLE_ENTITY
         }
-        PeopleError::Closed | PeopleError::DeadLink => StatusCode::FORBIDDEN,
+        PeopleError::Closed | PeopleError::DeadLink | PeopleError::Unverified => {
+            StatusCode::FORBIDDEN
+        }
+        PeopleError::ConnectFirst | PeopleError::IdentityTaken | PeopleError::LastEntrance => {
+            StatusCode::CONFLICT
+        }
         PeopleError::Store(error) => {
             tracing::error!(%error, "an account cannot be used");
             StatusCode::SERVICE_UNAVAILABLE

@@ -11,10 +11,11 @@ pub mod assets;
 mod chart;
 pub mod credits;
 pub mod docs;
+pub mod elsewhere;
 pub mod form;
 pub mod format;
-pub mod home;
 mod health;
+pub mod home;
 pub mod keys;
 pub mod link;
 pub mod models;
@@ -36,6 +37,8 @@ pub fn pages() -> Routes<App> {
         .get("/docs/errors", docs::errors)
         .get("/sign-in", account::sign_in_page)
         .post("/sign-in", account::sign_in)
+        .post("/sign-in/{issuer}", elsewhere::begin)
+        .get("/sign-in/{issuer}/callback", elsewhere::back)
         .get("/sign-up", account::sign_up_page)
         .post("/sign-up", account::sign_up)
         .post("/sign-out", account::sign_out)
@@ -75,4 +78,5 @@ pub fn pages() -> Routes<App> {
         .post("/admin/users/{id}/sign-out", admin::sign_out)
         .get("/account", account::account)
         .post("/account/password", account::change_password)
+        .post("/account/identities/remove", elsewhere::disconnect)
 }

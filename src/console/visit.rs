@@ -18,7 +18,7 @@ use http::request::Parts;
 use http::{HeaderMap, HeaderValue, Method};
 
 use super::refusal::Refusal;
-use crate::auth::{People, SignedIn};
+use crate::auth::{FLOW_LIVES, People, SignedIn};
 use crate::clock::now_ms;
 use crate::config::Config;
 use crate::domain::ids::random_text;
@@ -26,6 +26,8 @@ use crate::store::Session;
 
 const SESSION: &str = "turnpike_session";
 const VISITOR: &str = "turnpike_visitor";
+/// The note of a sign-in that is under way elsewhere.
+pub(super) const FLOW: &str = "turnpike_sign_in";
 
 /// Nothing but our own style and script, no frame around us, no form to anywhere else.
 pub const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
@@ -116,7 +118,10 @@ pub async fn layer(
     let mut response = next.run(request).await;
     let headers = response.headers_mut();
     // A handler that signs in or out has set the cookie already, and knows better.
-    let decided = headers.contains_key(SET_COOKIE);
+    let decided = headers
+        .get_all(SET_COOKIE)
+        .iter()
+        .any(|cookie| cookie.as_bytes().starts_with(SESSION.as_bytes()));
     if let Some(renewed) = visit.signed_in.as_ref().filter(|_| !decided) {
         if let Some(cookie) = &renewed.cookie {
             headers.append(
@@ -148,14 +153,29 @@ impl Visit {
         people.is_form_token(&self.subject, form_token)
     }
 
+    /// The cookie of somebody who is sent elsewhere to sign in.
+    pub(super) fn keep_flow(&self, note: &str) -> HeaderValue {
+        self.set_at("/sign-in/", FLOW, note, FLOW_LIVES / 1_000)
+    }
+
+    /// The same, taken away: it serves once.
+    pub(super) fn forget_flow(&self) -> HeaderValue {
+        self.set_at("/sign-in/", FLOW, "", 0)
+    }
+
     fn session_cookie(&self, token: &str, lives_ms: i64) -> HeaderValue {
         self.set(SESSION, token, lives_ms / 1_000)
     }
 
     fn set(&self, name: &str, value: &str, seconds: i64) -> HeaderValue {
+        self.set_at("/", name, value, seconds)
+    }
+
+    fn set_at(&self, path: &str, name: &str, value: &str, seconds: i64) -> HeaderValue {
         let secure = if self.secure { "; Secure" } else { "" };
-        let cookie =
-            format!("{name}={value}; Path=/; Max-Age={seconds}; HttpOnly; SameSite=Lax{secure}");
+        let cookie = format!(
+            "{name}={value}; Path={path}; Max-Age={seconds}; HttpOnly; SameSite=Lax{secure}"
+        );
         HeaderValue::from_str(&cookie).unwrap_or(HeaderValue::from_static(""))
     }
 }
@@ -222,7 +242,7 @@ fn comes_from_elsewhere(request: &Request) -> bool {
     !reads && matches!(site, Some("cross-site" | "same-site"))
 }
 
-fn cookie<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
+pub(super) fn cookie<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
     headers
         .get_all(COOKIE)
         .iter()

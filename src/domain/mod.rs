@@ -5,6 +5,7 @@ pub mod calendar;
 pub mod call;
 pub mod event;
 pub mod generation;
+pub mod identity;
 pub mod ids;
 pub mod input;
 pub mod json;

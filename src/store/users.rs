@@ -6,7 +6,9 @@ use sqlx::FromRow;
 
 use super::accounts::wallet_of;
 use super::db::{read, write};
+use super::identities::CONNECT;
 use super::{Account, Store, StoreError};
+use crate::domain::identity::Identity;
 use crate::domain::ids::AccountId;
 use crate::domain::money::Nanos;
 use crate::domain::terms::Ppm;
@@ -29,13 +31,22 @@ impl LinkKind {
     }
 }
 
+/// What somebody who signs up will sign in with.
+#[derive(Clone, Copy, Debug)]
+pub enum Entrance<'a> {
+    /// A password, of which this is the hash.
+    Password(&'a str),
+    /// An account elsewhere.
+    Identity(&'a Identity),
+}
+
 /// An account as an admin sees it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct User {
     /// The account.
     pub account: Account,
-    /// Whether a password was ever set.
-    pub has_password: bool,
+    /// Whether there is a way to sign in: a password that was set, or an account elsewhere.
+    pub can_sign_in: bool,
     /// What is left of its credit.
     pub balance: Nanos,
     /// All that it was charged.
@@ -73,12 +84,12 @@ impl Store {
         Ok(hash.flatten())
     }
 
-    /// Makes an account with a password, and its empty wallet. With a link, which is used up, or
-    /// without one. Fails when the address is taken; answers `None` when the link does not work.
+    /// Makes an account with a way into it, and its empty wallet. With a link, which is used up, or without one. Fails
+    /// when the address or the identity is taken; answers `None` when the link does not work.
     pub async fn sign_up(
         &self,
         email: &str,
-        password_hash: &str,
+        entrance: Entrance<'_>,
         invitation: Option<&[u8; 32]>,
         now: i64,
     ) -> Result<Option<Account>, StoreError> {
@@ -100,9 +111,20 @@ impl Store {
                 }
             };
             if admitted {
+                let password_hash = match entrance {
+                    Entrance::Password(hash) => Some(hash),
+                    Entrance::Identity(_) => None,
+                };
                 let made = sqlx::query(ACCOUNT).bind(account.id.as_str()).bind(email).bind(now).bind(password_hash);
                 made.execute(&mut *tx).await.map_err(taken)?;
                 sqlx::query(WALLET).bind(wallet_of(&account.id)).execute(&mut *tx).await?;
+                if let Entrance::Identity(identity) = entrance {
+                    let connected = sqlx::query(CONNECT).bind(&identity.issuer).bind(&identity.subject).bind(account.id.as_str());
+                    let connected = connected.bind(email).bind(now).execute(&mut *tx).await?.rows_affected();
+                    if connected == 0 {
+                        return Err(StoreError::Taken("an account with this identity"));
+                    }
+                }
             }
             admitted
         });
@@ -226,7 +248,8 @@ impl Store {
     ) -> Result<Vec<User>, StoreError> {
         const SQL: &str = "SELECT a.id, a.email, a.admin, a.discount_ppm, a.created_at, a.password_hash,
                 COALESCE(w.balance_nanos, 0) AS balance, COALESCE(w.charged_nanos, 0) AS charged,
-                (SELECT COUNT(*) FROM keys k WHERE k.account = a.id AND k.deleted_at IS NULL) AS keys
+                (SELECT COUNT(*) FROM keys k WHERE k.account = a.id AND k.deleted_at IS NULL) AS keys,
+                (SELECT COUNT(*) FROM identities i WHERE i.account = a.id) AS identities
             FROM accounts a LEFT JOIN ledger_accounts w ON w.id = 'wallet:' || a.id
             WHERE lower(a.email) LIKE $1 ESCAPE '\\' ORDER BY a.created_at DESC, a.id LIMIT $2 OFFSET $3";
         let pattern = format!("%{}%", escape_like(&search.to_lowercase()));
@@ -291,12 +314,13 @@ struct UserRow {
     balance: i64,
     charged: i64,
     keys: i64,
+    identities: i64,
 }
 
 impl From<UserRow> for User {
     fn from(row: UserRow) -> Self {
         User {
-            has_password: row.person.password_hash.is_some(),
+            can_sign_in: row.person.password_hash.is_some() || row.identities > 0,
             account: row.person.into(),
             balance: Nanos(row.balance),
             charged: Nanos(row.charged),

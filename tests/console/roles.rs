@@ -7,6 +7,7 @@ use bytes::Bytes;
 use http::{Method, StatusCode};
 use serde_json::json;
 use turnpike::console::assets::STYLE;
+use turnpike::domain::identity::Identity;
 use turnpike::domain::ids::{AccountId, KeyHash};
 use turnpike::domain::principal::LimitReset;
 use turnpike::edge::router;
@@ -14,6 +15,7 @@ use turnpike::store::Grant;
 
 use crate::support::browser::{Browser, form_token};
 use crate::support::client::{Answer, Http};
+use crate::support::issuer::Issuer;
 use crate::support::server::{PASSWORD, Server};
 
 /// What programs use, below `/api/v1` and `/v1`: the statuses for nobody, a key, a management key, and a management
@@ -66,6 +68,9 @@ const PAGES: &[(&str, &str, [u16; 4])] = &[
     ("GET", "/metrics", [404; 4]),
     ("GET", "/sign-in", [200, 303, 303, 303]),
     ("POST", "/sign-in", [401; 4]),
+    ("POST", "/sign-in/{issuer}", [200; 4]),
+    // Nobody was sent there.
+    ("GET", "/sign-in/{issuer}/callback", [400; 4]),
     ("GET", "/sign-up", [403, 303, 303, 303]),
     ("POST", "/sign-up", [403; 4]),
     ("GET", "/password/{link}", [404; 4]),
@@ -94,6 +99,7 @@ const PAGES: &[(&str, &str, [u16; 4])] = &[
     ("POST", "/apps/revoke", [IN, 303, 404, 404]),
     ("GET", "/account", [IN, 200, 200, 200]),
     ("POST", "/account/password", [IN, 401, 401, 401]),
+    ("POST", "/account/identities/remove", [IN, 303, 404, 404]),
     ("GET", "/admin", [IN, 403, 403, 200]),
     ("POST", "/admin/catalog/reload", [IN, 403, 403, 200]),
     ("POST", "/admin/ledger/verify", [IN, 403, 403, 200]),
@@ -204,7 +210,8 @@ async fn the_api_is_for_keys() {
 
 #[tokio::test]
 async fn pages_are_for_people() {
-    let server = Server::alone("").await;
+    let issuer = Issuer::start().await;
+    let server = Server::alone(&issuer.config("")).await;
     let (account, ann) = server.person("ann@example.com", false).await;
     let owner = Owner::of(&server, account.id.clone()).await;
     let (_, eve) = server.person("eve@example.com", false).await;
@@ -279,6 +286,7 @@ impl<'a> Owner<'a> {
             .replace("{id}", id)
             .replace("{author}/{slug}", "turnpike/echo")
             .replace("{file}", file)
+            .replace("{issuer}", "fake")
             .replace("{link}", "x");
         match path {
             "/generation" | "/generation/explain" => format!("{address}?id={}", self.run),
@@ -297,8 +305,10 @@ impl<'a> Owner<'a> {
         if method == "GET" {
             return browser.get(&self.address("", path).await).await;
         }
-        if path == "/apps/revoke" {
-            self.connect_app().await;
+        match path {
+            "/apps/revoke" => self.connect_app().await,
+            "/account/identities/remove" => self.connect_identity().await,
+            _ => {}
         }
         let own = browser.get("/account").await;
         let page = if own.status == StatusCode::OK {
@@ -318,6 +328,18 @@ impl<'a> Owner<'a> {
             self.address("", path).await
         };
         browser.post(&address, &token, &FORM).await
+    }
+
+    /// The owner signs in with an account elsewhere, too.
+    async fn connect_identity(&self) {
+        let identity = Identity {
+            issuer: "https://issuer.example".to_owned(),
+            subject: "owner".to_owned(),
+            email: None,
+        };
+        let store = &self.server.store;
+        let connected = store.connect_identity(&self.account, &identity, 1).await;
+        assert_eq!(connected.unwrap(), self.account);
     }
 
     /// An application gets a key of the owner's.
@@ -354,7 +376,7 @@ impl<'a> Owner<'a> {
 }
 
 /// The fields of every form; each takes its own.
-const FORM: [(&str, &str); 14] = [
+const FORM: [(&str, &str); 16] = [
     ("email", "nobody@example.com"),
     ("password", "wrong wrong wrong"),
     ("current", "wrong wrong wrong"),
@@ -369,6 +391,8 @@ const FORM: [(&str, &str); 14] = [
     ("role", "user"),
     ("request", "callback_url=https%3A%2F%2Fapp.example"),
     ("decision", "deny"),
+    ("issuer", "https://issuer.example"),
+    ("subject", "owner"),
 ];
 
 fn body_of(path: &str) -> Bytes {

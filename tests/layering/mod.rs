@@ -162,9 +162,24 @@ const FORBIDDEN: &[(&str, &[&str])] = &[
             "hyper",
         ],
     ),
+    // The issuer's word is turned into an identity here; what follows from it is none of its business.
+    (
+        "oidc",
+        &[
+            "crate::console",
+            "crate::edge",
+            "crate::gateway",
+            "crate::ledger",
+            "crate::store",
+            "axum",
+            "sqlx",
+            "hyper",
+        ],
+    ),
     (
         "auth",
         &[
+            "crate::oidc",
             "crate::edge",
             "crate::gateway",
             "crate::ledger",
@@ -182,6 +197,7 @@ const RESERVED: &[(&str, &[&str])] = &[
     ("sqlx", &["store"]),
     ("axum", &["edge", "oauth", "console", "app.rs"]),
     ("hyper_util::client", &["transport.rs", "transport"]),
+    ("openidconnect", &["oidc"]),
     ("SystemTime", &["clock.rs"]),
 ];
 

@@ -23,6 +23,8 @@ impl From<&Config> for Settings {
             SignUp::Invitation => "invitation",
             SignUp::Closed => "closed",
         };
+        let issuers = &config.people.issuers;
+        let issuers: Vec<&str> = issuers.iter().map(|issuer| issuer.url.as_str()).collect();
         let or_none = |text: Option<String>| text.unwrap_or_else(|| "–".to_owned());
         let public_url = config
             .public_url
@@ -41,6 +43,10 @@ impl From<&Config> for Settings {
             ),
             ("default_model", or_none(config.default_model.clone())),
             ("people.sign_up", sign_up.to_owned()),
+            (
+                "people.issuers",
+                or_none((!issuers.is_empty()).then(|| issuers.join(", "))),
+            ),
             (
                 "http.body_limit",
                 format!("{} bytes", config.http.body_limit),

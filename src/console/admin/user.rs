@@ -169,6 +169,8 @@ async fn view(
     wrong: Option<&str>,
     done: Option<&str>,
 ) -> Result<Html<String>, Refusal> {
+    let has_password = store.password_hash(&account.id).await?.is_some();
+    let identities = store.identities(&account.id).await?;
     let credits = store.credits(&account.id).await?;
     let address = format!("/admin/users/{}", account.id);
     let (role, words) = if account.admin {
@@ -209,6 +211,15 @@ async fn view(
                     dt { "Role" } dd { @if account.admin { "Admin" } @else { "User" } }
                     dt { "User id" } dd { code { (account.id) } }
                     dt { "Member since" } dd { (moment(account.created_at)) }
+                    dt { "Signs in with" }
+                    dd {
+                        @if has_password { "a password" } @else if identities.is_empty() { "nothing yet" }
+                        @for (index, identity) in identities.iter().enumerate() {
+                            @if index > 0 || has_password { ", " }
+                            (identity.issuer)
+                            @if let Some(email) = &identity.email { " (" (email) ")" }
+                        }
+                    }
                 }
                 div.actions {
                     form method="post" action=(format!("{address}/role")) {

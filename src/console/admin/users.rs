@@ -100,7 +100,7 @@ fn table(users: &[User], now: i64) -> Markup {
                 th scope="row" {
                     a href=(format!("/admin/users/{}", user.account.id)) { (user.account.email) } " "
                     @if user.account.admin { span.tag { "admin" } " " }
-                    @if !user.has_password { span.tag.warn { "no password" } }
+                    @if !user.can_sign_in { span.tag.warn { "no password" } }
                 }
                 td data-name="Since" { (ago(user.account.created_at, now)) }
                 td.num data-name="Keys" { (count(user.keys.unsigned_abs())) }
