@@ -111,7 +111,7 @@ if (playground) {
     try {
       const answer = await fetch(playground.action + "/chat", {
         method: "POST",
-        headers: { "content-type": "application/json", "x-form-token": playground.elements.form_token.value },
+        headers: { "content-type": "application/json", "x-form-token": playground.elements.form_token.value, "x-openrouter-metadata": "enabled" },
         body: JSON.stringify(request),
         signal,
       });
@@ -121,6 +121,7 @@ if (playground) {
       for await (const event of events(answer.body)) {
         if (event.id) part("run").href = `/activity/${encodeURIComponent(event.id)}`;
         if (event.provider) part("provider").textContent = event.provider;
+        if (event.openrouter_metadata) part("why").textContent = event.openrouter_metadata.summary;
         const delta = event.choices?.[0]?.delta ?? {};
         if ((delta.content || delta.reasoning) && !part("first").textContent) part("first").textContent = since();
         if (delta.reasoning) part("reasoning").append(delta.reasoning);

@@ -6,6 +6,7 @@ mod csv;
 mod run;
 mod sums;
 mod view;
+mod why;
 
 use std::collections::HashMap;
 

@@ -14,8 +14,9 @@ use super::refusal::Refusal;
 use super::visit::Person;
 use crate::clock::now_ms;
 use crate::domain::calendar::{Windows, iso_day};
+use crate::domain::ids::AccountId;
 use crate::domain::money::Nanos;
-use crate::store::{GrantLine, Statement, Store};
+use crate::store::{GrantLine, Statement, Store, StoreError};
 
 const DAY: i64 = 86_400_000;
 /// Below this, a week of no spending at all is no comfort.
@@ -42,11 +43,7 @@ pub async fn show(
     let (from, until) = (month.start(), month.next().start());
     let credits = store.credits(&account.id).await?;
     let statement = store.statement(&account.id, from, until).await?;
-    let tomorrow = Windows::at(now).day + DAY;
-    let week = store
-        .activity(&account.id, None, tomorrow - 7 * DAY, tomorrow)
-        .await?;
-    let spent_in_week: Nanos = week.iter().map(|used| used.net).sum();
+    let spent_in_week = spent_in_week(&store, &account.id, now).await?;
     let more = html! {
         @if account.admin { a.button.primary href="/admin/users" { "Grant credit" } }
     };
@@ -65,7 +62,21 @@ pub async fn show(
     Ok(page(&person.visit, Place::Credits, "Credits", &body))
 }
 
-fn notice(balance: Nanos, spent_in_week: Nanos, admin: bool) -> Markup {
+/// What the last seven days cost, today included.
+pub(super) async fn spent_in_week(
+    store: &Store,
+    account: &AccountId,
+    now: i64,
+) -> Result<Nanos, StoreError> {
+    let tomorrow = Windows::at(now).day + DAY;
+    let week = store
+        .activity(account, None, tomorrow - 7 * DAY, tomorrow)
+        .await?;
+    Ok(week.iter().map(|used| used.net).sum())
+}
+
+/// What to do about credit that is low or gone; nothing while there is enough.
+pub(super) fn notice(balance: Nanos, spent_in_week: Nanos, admin: bool) -> Markup {
     let how = html! {
         @if admin { "Grant some under " a href="/admin/users" { "Admin" } "." } @else { "Ask an admin of this gateway for more." }
     };

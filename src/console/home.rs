@@ -4,6 +4,7 @@ use axum::extract::State;
 use axum::response::Html;
 use maud::{Markup, html};
 
+use super::credits::{notice, spent_in_week};
 use super::format::{dollars, per_million, short};
 use super::page::{self, Place, page};
 use super::refusal::Refusal;
@@ -14,9 +15,8 @@ use crate::auth::{People, SignUp};
 use crate::catalog::snapshot::{Model, ModelKind, Snapshot};
 use crate::catalog::{Catalog, Summary};
 use crate::clock::now_ms;
-use crate::domain::ids::AccountId;
 use crate::domain::money::Nanos;
-use crate::store::{Key, RunFilter, Store};
+use crate::store::{Account, Key, RunFilter, Store};
 
 /// Runs and models that the page shows.
 const SHOWN: u32 = 5;
@@ -32,7 +32,7 @@ pub async fn show(
 ) -> Result<Html<String>, Refusal> {
     let snapshot = catalog.snapshot();
     let body = match &visit.signed_in {
-        Some(signed_in) => overview(&visit, &store, &signed_in.session.account.id).await?,
+        Some(signed_in) => overview(&visit, &store, &signed_in.session.account).await?,
         None => welcome(&visit, &snapshot, people.sign_up_policy()),
     };
     let title = if visit.signed_in.is_some() {
@@ -94,8 +94,9 @@ fn welcome(visit: &Visit, snapshot: &Snapshot, sign_up: SignUp) -> Markup {
     }
 }
 
-async fn overview(visit: &Visit, store: &Store, account: &AccountId) -> Result<Markup, Refusal> {
-    let now = now_ms();
+async fn overview(visit: &Visit, store: &Store, whose: &Account) -> Result<Markup, Refusal> {
+    let (account, now) = (&whose.id, now_ms());
+    let week = spent_in_week(store, account, now).await?;
     let credits = store.credits(account).await?;
     let keys = store.keys(account, 0, KEYS, true).await?;
     let runs = store
@@ -111,9 +112,7 @@ async fn overview(visit: &Visit, store: &Store, account: &AccountId) -> Result<M
             (page::figure("Spent this month", &spent(|key, now| key.usage(now).monthly), ""))
             (page::figure("Keys", &short(keys.len() as u64), ""))
         }
-        @if credits.balance() <= Nanos::ZERO {
-            div.notice.warn { p { "There is no credit left, so requests are refused. " a href="/credits" { "See your credit" } "." } }
-        }
+        (notice(credits.balance(), week, whose.admin))
         @if runs.is_empty() {
             section.card {
                 h2 { "Make your first request" }

@@ -12,7 +12,7 @@ use std::sync::Arc;
 use axum::extract::State;
 use axum::response::{Html, Response};
 use bytes::Bytes;
-use http::{HeaderMap, StatusCode};
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use http_body_util::BodyExt as _;
 use serde::Deserialize;
 
@@ -35,6 +35,9 @@ use key::NoKey;
 
 /// The header in which script sends the token of its page.
 const TOKEN: &str = "x-form-token";
+
+/// The header that asks for why a provider was chosen (contract 1.4).
+const WHY: HeaderName = HeaderName::from_static("x-openrouter-metadata");
 
 /// Which model to begin with.
 #[derive(Default, Deserialize)]
@@ -98,7 +101,8 @@ async fn whole(app: &App, person: &Person, ask: &Ask, slug: String) -> Said {
     let style = app.stream_style.clone();
     let answered = async {
         let who = who(&app.store, person).await?;
-        chat::answer(&app.gateway, who, &HeaderMap::new(), body, style).await
+        let told_why = HeaderMap::from_iter([(WHY, HeaderValue::from_static("enabled"))]);
+        chat::answer(&app.gateway, who, &told_why, body, style).await
     };
     let body = match answered.await {
         Ok(response) => match response.into_body().collect().await {

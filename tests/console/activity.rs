@@ -42,7 +42,7 @@ on_both_engines! { async fn what_was_used_is_added_up_and_each_run_has_a_page(db
     assert!(browser.get(&format!("/logs?api_key_hash={hash}")).await.location().ends_with(&hash.to_hex()));
 
     let run = browser.get(&format!("/activity/{}", runs[0])).await.text();
-    for words in ["$1,000.00 a million", "lab-a", "answered", "Counted by the provider", "=first"] {
+    for words in ["$1,000.00 a million", "lab-a", "answered", "Counted by the provider", "=first", "Why there", "by chance, cheaper ones more often"] {
         assert!(run.contains(words), "{words}: {run}");
     }
     let (_, eve) = server.person("eve@example.com", true).await;

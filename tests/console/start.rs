@@ -2,6 +2,7 @@
 
 use http::StatusCode;
 use serde_json::json;
+use turnpike::domain::money::Nanos;
 use turnpike::edge::error::{Availability, ErrorType};
 
 use crate::support::browser::Browser;
@@ -46,6 +47,38 @@ on_both_engines! { async fn people_see_where_they_stand(db: TestDb) {
     assert!(!other.get("/").await.text().contains(&id), "runs are their account's alone");
     server.stop().await;
 }}
+
+#[tokio::test]
+async fn people_are_told_on_the_start_page_when_credit_runs_out() {
+    let server = Server::alone("").await;
+    let (account, browser) = server.person("ann@example.com", false).await;
+    let credit = async |dollars: i64, reference: &str| {
+        let amount = Nanos::from_dollars(dollars);
+        let granted = server.store.grant(&account.id, amount, reference, 1).await;
+        assert!(granted.unwrap());
+        browser.get("/").await.text()
+    };
+    assert!(!browser.get("/").await.text().contains("Credit is low"));
+    let gone = credit(-10, "all of it").await;
+    assert!(gone.contains("There is no credit left"), "{gone}");
+    let enough = credit(5, "some").await;
+    assert!(
+        !enough.contains("credit left.") && !enough.contains("Credit is low"),
+        "{enough}"
+    );
+    // Below a dollar.
+    let half = Nanos::parse("-4.5").unwrap();
+    assert!(
+        server
+            .store
+            .grant(&account.id, half, "most of it", 1)
+            .await
+            .unwrap()
+    );
+    let low = browser.get("/").await.text();
+    assert!(low.contains("Credit is low"), "{low}");
+    server.stop().await;
+}
 
 #[tokio::test]
 async fn every_error_has_an_explanation_to_point_to() {

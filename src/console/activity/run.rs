@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use axum::response::Html;
 use maud::{Markup, html};
 
+use super::why::why;
 use crate::console::format::{apiece, count, dollars, duration, moment, per_million};
 use crate::console::page::{self, Place, figure, heading};
 use crate::console::runs::{model, outcome};
@@ -28,6 +29,7 @@ pub(super) fn page(person: &Person, stored: &StoredGeneration, key: Option<&Key>
         }
         h2 { "Who was tried" }
         (attempts(&run.attempts))
+        (why(run))
         div.columns {
             section.card { h2 { "The request" } (facts(run, key)) }
             section.card { h2 { "What it used" } (used(run)) }

@@ -32,6 +32,8 @@ pub(super) struct Said {
     pub(super) tokens: Option<(u64, u64)>,
     pub(super) cost: Option<Nanos>,
     pub(super) generation: String,
+    /// Why that provider.
+    pub(super) why: String,
 }
 
 impl Ask {
@@ -79,6 +81,12 @@ struct Answered {
     provider: String,
     choices: Vec<Choice>,
     usage: Option<Usage>,
+    openrouter_metadata: Option<Metadata>,
+}
+
+#[derive(Deserialize)]
+struct Metadata {
+    summary: String,
 }
 
 #[derive(Deserialize)]
@@ -148,6 +156,10 @@ impl Said {
                 .and_then(|usage| usage.cost)
                 .map(|Dollars(cost)| cost),
             generation: answered.id,
+            why: answered
+                .openrouter_metadata
+                .map(|metadata| metadata.summary)
+                .unwrap_or_default(),
             ..said
         }
     }
@@ -180,8 +192,9 @@ mod tests {
 
     #[test]
     fn answers_and_failures_are_read() {
-        let said = Said::read("m", br#"{"id":"gen-1","provider":"Lab","choices":[{"message":{"content":"Hi","reasoning":null}}],"usage":{"prompt_tokens":1,"completion_tokens":2,"cost":0.00000025}}"#);
+        let said = Said::read("m", br#"{"id":"gen-1","provider":"Lab","choices":[{"message":{"content":"Hi","reasoning":null}}],"usage":{"prompt_tokens":1,"completion_tokens":2,"cost":0.00000025},"openrouter_metadata":{"summary":"for its price"}}"#);
         assert_eq!((said.text.as_str(), said.tokens), ("Hi", Some((1, 2))));
+        assert_eq!(said.why, "for its price");
         assert_eq!(said.cost, Some(Nanos(250)));
         let said = Said::read("m", br#"{"error":{"code":402,"message":"Insufficient"}}"#);
         assert_eq!(said.failure.as_deref(), Some("Insufficient"));

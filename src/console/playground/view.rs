@@ -97,6 +97,7 @@ fn card(said: &Said) -> Markup {
             p.error data-part="failure" role="alert" hidden[said.failure.is_none()] { (said.failure.as_deref().unwrap_or_default()) }
             div.thought data-part="reasoning" { (said.reasoning) }
             div.answer data-part="text" { (said.text) }
+            p.hint data-part="why" { (said.why) }
             dl.receipt {
                 div { dt { "Provider" } dd data-part="provider" { (said.provider) } }
                 div { dt { "Tokens" } dd data-part="tokens" { @if let Some((prompt, completion)) = said.tokens { (count(prompt)) " → " (count(completion)) } } }
