@@ -161,7 +161,7 @@ pub fn figure(name: &str, value: &str, note: &str) -> Markup {
         div.figure {
             dt { (name) }
             dd { (value) }
-            @if !note.is_empty() { p.hint { (note) } }
+            @if !note.is_empty() { dd.hint { (note) } }
         }
     }
 }

@@ -9,4 +9,5 @@ mod keys;
 mod models;
 mod playground;
 mod roles;
+mod screens;
 mod start;

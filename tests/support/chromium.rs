@@ -5,6 +5,8 @@ use std::io::{BufRead as _, BufReader, Read as _};
 use std::process::{Child, ChildStdout, Command, Stdio};
 use std::time::{Duration, Instant};
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use http::Method;
 use serde_json::{Value, json};
@@ -67,6 +69,7 @@ impl Chromium {
         let wanted = json!({"capabilities": {"alwaysMatch": {
             "browserName": "chrome",
             "goog:chromeOptions": {"args": arguments},
+            "goog:loggingPrefs": {"browser": "ALL"},
         }}});
         let begun = http.post("/session", &wanted).await.json();
         let session = begun["value"]["sessionId"].as_str();
@@ -136,6 +139,56 @@ impl Chromium {
         }
     }
 
+    /// What a script answers that calls the last of its arguments when it is ready.
+    pub(crate) async fn script_later(&self, script: &str) -> Value {
+        let body = json!({"script": script, "args": []});
+        self.command("execute/async", &body).await
+    }
+
+    /// Keeps a cookie of the site that the browser is on.
+    pub(crate) async fn set_cookie(&self, name: &str, value: &str) {
+        let cookie =
+            json!({"cookie": {"name": name, "value": value, "path": "/", "httpOnly": true}});
+        self.command("cookie", &cookie).await;
+    }
+
+    /// Shows pages as a screen of this width and height does, in this colour scheme.
+    pub(crate) async fn use_screen(&self, (width, height): (u32, u32), scheme: &str) {
+        let metrics =
+            json!({"width": width, "height": height, "deviceScaleFactor": 1, "mobile": true});
+        self.devtools("Emulation.setDeviceMetricsOverride", &metrics)
+            .await;
+        let media = json!({"features": [{"name": "prefers-color-scheme", "value": scheme}]});
+        self.devtools("Emulation.setEmulatedMedia", &media).await;
+        // Transitions of colours are over, and the layout is the new one.
+        self.script_later(
+            "const done = arguments[0]; document.getAnimations().forEach((animation) => animation.finish());
+             requestAnimationFrame(() => requestAnimationFrame(() => done(true)));",
+        )
+        .await;
+    }
+
+    /// A picture of the whole page, however long it is (PNG).
+    pub(crate) async fn picture(&self) -> Vec<u8> {
+        let metrics = self.devtools("Page.getLayoutMetrics", &json!({})).await;
+        let size = &metrics["cssContentSize"];
+        let clip =
+            json!({"x": 0, "y": 0, "width": size["width"], "height": size["height"], "scale": 1});
+        let wanted = json!({"format": "png", "captureBeyondViewport": true, "clip": clip});
+        let taken = self.devtools("Page.captureScreenshot", &wanted).await;
+        STANDARD.decode(taken["data"].as_str().unwrap()).unwrap()
+    }
+
+    /// What the browser complained of since it was last asked: errors of scripts, refused policies, missing files.
+    pub(crate) async fn complaints(&self) -> Vec<String> {
+        let log = self.command("se/log", &json!({"type": "browser"})).await;
+        let entries = log.as_array().unwrap().iter();
+        let severe = entries.filter(|entry| entry["level"] == "SEVERE");
+        severe
+            .map(|entry| entry["message"].as_str().unwrap().to_owned())
+            .collect()
+    }
+
     /// Closes the browser.
     pub(crate) async fn close(self) {
         let session = format!("/session/{}", self.session);
@@ -150,6 +203,11 @@ impl Chromium {
         let wanted = json!({"using": "css selector", "value": selector});
         let found = self.command("element", &wanted).await;
         found[ELEMENT].as_str().unwrap().to_owned()
+    }
+
+    async fn devtools(&self, command: &str, parameters: &Value) -> Value {
+        let body = json!({"cmd": command, "params": parameters});
+        self.command("goog/cdp/execute", &body).await
     }
 
     async fn command(&self, name: &str, body: &Value) -> Value {
