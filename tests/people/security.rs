@@ -5,8 +5,11 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use http::header::SET_COOKIE;
 use http::{Method, StatusCode};
+use serde_json::json;
+use turnpike::domain::money::Nanos;
 
 use crate::support::browser::{Browser, form_token};
+use crate::support::client::Http;
 use crate::support::db::TestDb;
 use crate::support::server::{PASSWORD, Server};
 
@@ -274,5 +277,69 @@ async fn signing_in_leads_to_our_own_pages_alone() {
             "{next}"
         );
     }
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn what_others_name_is_text_wherever_it_is_shown() {
+    const EVIL: &str = "<img src=x onerror=alert(1)>\"'";
+    let db = TestDb::sqlite();
+    let server = Server::start(&db, "").await;
+    let (account, browser) = server.person("ann@example.com", false).await;
+    let label: String = url::form_urlencoded::byte_serialize(EVIL.as_bytes()).collect();
+    let query = format!("callback_url=https%3A%2F%2Fapp.example%2Fcb&key_label={label}");
+    let asked = browser.get(&format!("/auth?{query}")).await.text();
+    let fields = [("request", query.as_str()), ("decision", "approve")];
+    let answer = browser.submit("/account", "/auth", &fields).await;
+    let location = answer.location();
+    let code = location.split("code=").nth(1).unwrap();
+    let nobody = Http::new(&server.base);
+    let exchanged = nobody
+        .post("/api/v1/auth/keys", &json!({"code": code}))
+        .await;
+    let exchanged = exchanged.json();
+    let app = nobody.with_key(exchanged["key"].as_str().unwrap());
+    let chat = json!({
+        "model": "turnpike/echo", "user": EVIL, "session_id": EVIL,
+        "messages": [{"role": "user", "content": EVIL}],
+    });
+    let headers = [
+        ("x-title", EVIL),
+        ("http-referer", EVIL),
+        ("user-agent", EVIL),
+    ];
+    let chat = Bytes::from(chat.to_string());
+    let run = app
+        .send(Method::POST, "/api/v1/chat/completions", chat, &headers)
+        .await;
+    let run = run.json()["id"].as_str().unwrap().to_owned();
+    let grant = server.store.grant(
+        &account.id,
+        Nanos::from_dollars(1),
+        EVIL,
+        turnpike::clock::now_ms(),
+    );
+    assert!(grant.await.unwrap());
+    let keys = server.store.keys(&account.id, 0, 10, true).await.unwrap();
+    let mut shown = 0;
+    for page in [
+        "/",
+        "/keys",
+        &format!("/keys/{}", keys[0].hash),
+        "/apps",
+        "/activity?by=app",
+        "/activity?by=key",
+        &format!("/activity/{run}"),
+        "/credits",
+    ] {
+        let text = browser.get(page).await.text();
+        assert!(!text.contains("<img"), "{page}: {text}");
+        shown += text.matches("&lt;img src=x").count();
+    }
+    assert!(
+        asked.contains("&lt;img src=x") && !asked.contains("<img"),
+        "{asked}"
+    );
+    assert!(shown >= 8, "they are shown, {shown} times");
     server.stop().await;
 }

@@ -73,7 +73,7 @@ fn table(keys: &[Key], now: i64) -> Markup {
             } }
             tbody { @for key in keys { tr {
                 th scope="row" { a href=(address(key)) { (key.name) } }
-                td data-name="Key" { code { (key.label) } }
+                td.nowrap data-name="Key" { code { (key.label) } }
                 td data-name="Spent" { div { (spending(key, now)) } }
                 td data-name="Created" { (ago(key.created_at, now)) }
                 td data-name="State" { (state(key, now)) }
