@@ -9,6 +9,7 @@ mod meaning;
 pub(crate) mod recordings;
 mod replay;
 mod requests;
+mod searches;
 pub(crate) mod served;
 pub(crate) mod skins;
 mod spliced;

@@ -23,7 +23,7 @@ pub(super) const LARGE: &str =
 
 pub(super) struct Same {
     pub(super) api: &'static str,
-    wire: &'static str,
+    pub(super) wire: &'static str,
     pub(super) path: &'static str,
     /// Why the contract refuses a request, if it does.
     pub(super) refused: fn(&Value) -> Option<&'static str>,
@@ -32,7 +32,7 @@ pub(super) struct Same {
     /// The request without what is the gateway's own business.
     normal: fn(&Value) -> Value,
     /// A request that names a recording by its number.
-    ask: fn(usize) -> Value,
+    pub(super) ask: fn(usize) -> Value,
     ordered: fn(&[Value]) -> Result<(), String>,
     /// An answer without what is the gateway's own business.
     answer: fn(&Value) -> Value,
@@ -301,41 +301,6 @@ async fn a_request_keeps_its_order_and_what_is_new_in_it() {
     assert_eq!(seen.body.get("provider"), None);
     assert_ne!(seen.body["metadata"]["user_id"], "ann");
     server.stop().await;
-}
-
-/// A search that the provider is to make, in its own words: where no engine is at hand it goes to one that speaks them,
-/// of which nothing else need be known, and not to others.
-#[tokio::test]
-async fn a_search_in_the_providers_own_words_is_left_to_it() {
-    for (same, tool) in [
-        (
-            &MESSAGES,
-            json!({"type": "web_search_20250305", "name": "web_search", "max_uses": 2, "blocked_domains": ["a.example"]}),
-        ),
-        (
-            &RESPONSES,
-            json!({"type": "web_search_preview", "search_context_size": "low"}),
-        ),
-    ] {
-        let all = recordings(same.api);
-        let good = all.iter().find(|one| one.succeeded() && !one.streamed());
-        let script = replay(good.unwrap());
-        let upstream = Upstream::start(move |_| script.clone()).await;
-        let mut body = (same.ask)(0);
-        body["tools"] = json!([tool]);
-        let (server, _folder) = serving_with(same.wire, &upstream, "sk-1", LARGE).await;
-        let answer = server.http.post(same.path, &body).await;
-        assert_eq!(answer.status, StatusCode::OK, "{}", answer.text());
-        let seen = upstream.seen().remove(0);
-        assert_eq!(seen.body["tools"], body["tools"]);
-        server.stop().await;
-
-        let (other, _folder) = serving_with("openai", &upstream, "sk-1", LARGE).await;
-        let answer = other.http.post(same.path, &body).await;
-        assert_eq!(answer.status, StatusCode::BAD_REQUEST, "{}", answer.text());
-        assert!(answer.text().contains("EXA_API_KEY"), "{}", answer.text());
-        other.stop().await;
-    }
 }
 
 /// What only the provider's own form can say does not go to others, who are told why.

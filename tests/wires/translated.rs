@@ -210,6 +210,11 @@ async fn check(form: &Translated) {
             if !takes_thoughts {
                 forget(&mut said, form.thoughts);
             }
+            // A tool that may not be called is not offered, where nobody asks which of them may.
+            let allowed = said["tool_choice"]["tools"].as_array().cloned();
+            if let (Some(allowed), Some(tools)) = (allowed, said["tools"].as_array_mut()) {
+                tools.retain(|tool| allowed.iter().any(|one| one["name"] == tool["name"]));
+            }
             said["model"] = Value::Null;
             for word in words(&said, form.words) {
                 // Of a data URL the data.
