@@ -23,8 +23,9 @@ struct Keys {
     usual_result_price: Nanos,
 }
 
-/// Prices are those that the engines list for one search, in nano-dollars; Exa's are the contract's (8.2).
-const KEYED: [Keys; 4] = [
+/// Prices are those that the engines list for one search, in nano-dollars; Exa's, Parallel's and Perplexity's are the
+/// contract's (8.2).
+const KEYED: [Keys; 6] = [
     Keys {
         engine: Engine::Exa,
         api_key: "exa.api_key",
@@ -69,6 +70,28 @@ const KEYED: [Keys; 4] = [
         result_price: "firecrawl.result_price",
         usual_result_price: Nanos(1_000_000),
     },
+    Keys {
+        engine: Engine::Parallel,
+        api_key: "parallel.api_key",
+        api_key_file: "parallel.api_key_file",
+        base_url: "parallel.base_url",
+        usual_base_url: "https://api.parallel.ai",
+        price: "parallel.price",
+        usual_price: Nanos(5_000_000),
+        result_price: "parallel.result_price",
+        usual_result_price: Nanos(1_000_000),
+    },
+    Keys {
+        engine: Engine::Perplexity,
+        api_key: "perplexity.api_key",
+        api_key_file: "perplexity.api_key_file",
+        base_url: "perplexity.base_url",
+        usual_base_url: "https://api.perplexity.ai",
+        price: "perplexity.price",
+        usual_price: Nanos(5_000_000),
+        result_price: "perplexity.result_price",
+        usual_result_price: Nanos(1_000_000),
+    },
 ];
 
 /// Reads `[web]` and the engines' sections.
@@ -109,6 +132,9 @@ fn keyed(raw: &mut RawConfig<'_>, keys: &Keys) -> Option<EngineSettings> {
     if keys.engine == Engine::Exa {
         price.deep = Some(raw.value("exa.price_deep", Nanos(12_000_000)));
         price.reasoning = Some(raw.value("exa.price_deep_reasoning", Nanos(15_000_000)));
+    }
+    if keys.engine == Engine::Parallel {
+        price.quick = Some(raw.value("parallel.price_turbo", Nanos(1_000_000)));
     }
     let key = key.or_else(|| from_file(raw, keys.api_key_file, &file?));
     let key = key.filter(|key| !key.expose().is_empty())?;

@@ -18,18 +18,25 @@ pub enum Engine {
     Brave,
     /// Firecrawl's search.
     Firecrawl,
+    /// Parallel's search for agents.
+    Parallel,
     /// SearXNG, which the operator runs and which asks others.
     Searxng,
+    /// Perplexity's ranked results.
+    Perplexity,
 }
 
 impl Engine {
-    /// Every one there is; where several are configured and none is preferred, the first counts.
-    pub const ALL: [Engine; 5] = [
+    /// Every one there is; where several are configured and none is preferred, the first counts. Perplexity's key may be
+    /// there for its models alone.
+    pub const ALL: [Engine; 7] = [
         Engine::Exa,
         Engine::Tavily,
         Engine::Brave,
         Engine::Firecrawl,
+        Engine::Parallel,
         Engine::Searxng,
+        Engine::Perplexity,
     ];
 
     /// The engine's name in requests, records and the configuration.
@@ -39,7 +46,9 @@ impl Engine {
             Engine::Tavily => "tavily",
             Engine::Brave => "brave",
             Engine::Firecrawl => "firecrawl",
+            Engine::Parallel => "parallel",
             Engine::Searxng => "searxng",
+            Engine::Perplexity => "perplexity",
         }
     }
 
@@ -50,7 +59,9 @@ impl Engine {
             Engine::Tavily => "TAVILY_API_KEY",
             Engine::Brave => "BRAVE_API_KEY",
             Engine::Firecrawl => "FIRECRAWL_API_KEY",
+            Engine::Parallel => "PARALLEL_API_KEY",
             Engine::Searxng => "searxng.base_url",
+            Engine::Perplexity => "PERPLEXITY_API_KEY",
         }
     }
 
@@ -80,7 +91,7 @@ pub enum Searcher {
     Engine(Engine),
 }
 
-/// How thoroughly to search. Engines that know no such modes search as they always do.
+/// How thoroughly to search: Exa's words, then Parallel's. Engines that do not know a word search as they always do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Mode {
@@ -96,8 +107,11 @@ pub enum Mode {
     Deep,
     /// With reasoning over them.
     DeepReasoning,
-    /// A mode of another engine of the reference's, which none here has.
-    #[serde(alias = "basic", alias = "advanced")]
+    /// More thoroughly.
+    Advanced,
+    /// As usual.
+    Basic,
+    /// Most quickly.
     Turbo,
 }
 

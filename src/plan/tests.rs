@@ -420,12 +420,12 @@ fn a_search_is_wanted_by_slug_or_by_plugin() {
         |name: &str| plugin(json!({"id": "web", "engine": name})).map(|wish| wish.searcher);
     assert_eq!(engine("auto"), Some(Searcher::Any));
     assert_eq!(engine("native"), Some(Searcher::Native));
-    // Modes of engines that are not here are no mistake of the caller's.
+    // A mode of another engine is no mistake of the caller's.
     assert_eq!(
         plugin(json!({"id": "web", "mode": "advanced"}))
             .unwrap()
             .mode,
-        Some(Mode::Turbo)
+        Some(Mode::Advanced)
     );
 }
 
@@ -448,8 +448,8 @@ fn a_search_that_makes_no_sense_is_refused_with_its_place() {
         "plugins[0].max_uses: must be 1 to 30",
     );
     check(
-        json!({"id": "web", "engine": "parallel"}),
-        "plugins[0].engine: parallel is not offered here; there are native, exa, tavily, brave, firecrawl, searxng",
+        json!({"id": "web", "engine": "bing"}),
+        "plugins[0].engine: bing is not offered here; there are native, exa, tavily, brave, firecrawl, parallel, searxng, perplexity",
     );
     check(
         json!({"id": "web", "mode": "lazy"}),

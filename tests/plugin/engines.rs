@@ -16,7 +16,9 @@ fn fixture(engine: Engine) -> Value {
         Engine::Tavily => include_str!("../fixtures/search/tavily.json"),
         Engine::Brave => include_str!("../fixtures/search/brave.json"),
         Engine::Firecrawl => include_str!("../fixtures/search/firecrawl.json"),
+        Engine::Parallel => include_str!("../fixtures/search/parallel.json"),
         Engine::Searxng => include_str!("../fixtures/search/searxng.json"),
+        Engine::Perplexity => include_str!("../fixtures/search/perplexity.json"),
     };
     serde_json::from_str(text).unwrap()
 }
@@ -102,10 +104,12 @@ async fn documented_answers_are_read() {
         };
         assert_eq!(found[0].published.as_deref(), date, "{engine}");
         let (header, value) = match engine {
-            Engine::Exa => ("x-api-key", Some("the-key")),
+            Engine::Exa | Engine::Parallel => ("x-api-key", Some("the-key")),
             Engine::Brave => ("x-subscription-token", Some("the-key")),
             Engine::Searxng => ("authorization", None),
-            Engine::Tavily | Engine::Firecrawl => ("authorization", Some("Bearer the-key")),
+            Engine::Tavily | Engine::Firecrawl | Engine::Perplexity => {
+                ("authorization", Some("Bearer the-key"))
+            }
         };
         assert_eq!(seen.header(header), value, "{engine}");
     }
@@ -167,6 +171,27 @@ async fn a_wish_is_said_in_each_engines_words() {
         firecrawl.body,
         json!({"query": "who won", "limit": 3, "country": "NO", "includeDomains": ["sport.example", "news.example"]})
     );
+    let parallel = asked(Engine::Parallel).await;
+    assert_eq!(parallel.path, "/v9/v1/search");
+    assert_eq!(
+        parallel.body,
+        json!({
+            "objective": "who won", "search_queries": ["who won"], "mode": "basic",
+            "advanced_settings": {
+                "max_results": 3, "location": "NO", "excerpt_settings": {"max_chars_per_result": 2000},
+                "source_policy": {"include_domains": ["sport.example", "news.example"]}
+            }
+        })
+    );
+    let perplexity = asked(Engine::Perplexity).await;
+    assert_eq!(perplexity.path, "/v9/search");
+    assert_eq!(
+        perplexity.body,
+        json!({
+            "query": "who won", "max_results": 3, "max_tokens_per_page": 500, "country": "NO",
+            "search_domain_filter": ["sport.example", "news.example"]
+        })
+    );
     let brave = asked(Engine::Brave).await;
     assert_eq!(
         brave.path,
@@ -180,6 +205,54 @@ async fn a_wish_is_said_in_each_engines_words() {
     for get in [brave, searxng] {
         assert!(get.head.starts_with("GET "), "{}", get.head);
         assert_eq!(get.body, Value::Null);
+    }
+}
+
+#[tokio::test]
+async fn what_an_engine_has_no_word_for_is_not_said_to_it() {
+    let asked = |engine: Engine, wish: Wish| async move {
+        let answer = fixture(engine)["answer"].clone();
+        search(engine, 200, answer, &wish, "who won").await.1
+    };
+    let in_iceland = Wish {
+        location: Some(Location {
+            country: Some("IS".to_owned()),
+            ..Location::default()
+        }),
+        ..Wish::default()
+    };
+    // It answers another country than its own few with an error.
+    let brave = asked(Engine::Brave, in_iceland).await;
+    assert!(!brave.path.contains("country"), "{}", brave.path);
+    let excluding = Wish {
+        include: Vec::new(),
+        max_results: 25,
+        ..full_wish()
+    };
+    let perplexity = asked(Engine::Perplexity, excluding.clone()).await;
+    assert_eq!(
+        perplexity.body["search_domain_filter"],
+        json!(["-bad.example"])
+    );
+    assert_eq!(perplexity.body["max_results"], 20);
+    let parallel = asked(Engine::Parallel, excluding.clone()).await;
+    let settings = &parallel.body["advanced_settings"];
+    assert_eq!(
+        settings["source_policy"],
+        json!({"exclude_domains": ["bad.example"]})
+    );
+    for (mode, kind) in [
+        (Mode::Turbo, "turbo"),
+        (Mode::Fast, "turbo"),
+        (Mode::Advanced, "advanced"),
+        (Mode::DeepReasoning, "basic"),
+    ] {
+        let wish = Wish {
+            mode: Some(mode),
+            ..excluding.clone()
+        };
+        let parallel = asked(Engine::Parallel, wish).await;
+        assert_eq!(parallel.body["mode"], kind);
     }
 }
 

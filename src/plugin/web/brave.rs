@@ -20,6 +20,14 @@ const SITES: usize = 5;
 /// What an operator may take of the query: a domain is rarely longer.
 const SITE: usize = 32;
 
+/// The countries that it knows; another is an error.
+/// <https://api-dashboard.search.brave.com/app/documentation/web-search/codes>
+const COUNTRIES: [&str; 37] = [
+    "AR", "AU", "AT", "BE", "BR", "CA", "CL", "DK", "FI", "FR", "DE", "GR", "HK", "IN", "ID", "IT",
+    "JP", "KR", "MY", "MX", "NL", "NZ", "NO", "CN", "PL", "PT", "PH", "RU", "SA", "ZA", "ES", "SE",
+    "CH", "TW", "TR", "GB", "US",
+];
+
 pub(super) struct Brave;
 
 #[derive(Deserialize)]
@@ -74,7 +82,8 @@ impl Adapter for Brave {
             // No markup for what was matched.
             ("text_decorations", "false".to_owned()),
         ];
-        if let Some(country) = wish.location.as_ref().and_then(Location::country_code) {
+        let country = wish.location.as_ref().and_then(Location::country_code);
+        if let Some(country) = country.filter(|code| COUNTRIES.contains(&code.as_str())) {
             pairs.push(("country", country));
         }
         Request::get("/web/search", &pairs)

@@ -8,7 +8,7 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use super::failure::SearchError;
-use super::{brave, exa, firecrawl, searxng, tavily};
+use super::{brave, exa, firecrawl, parallel, perplexity, searxng, tavily};
 use crate::domain::search::{Engine, Place, Source, Wish};
 use crate::wire::Encoded;
 
@@ -68,7 +68,9 @@ pub(super) fn adapter(engine: Engine) -> &'static dyn Adapter {
         Engine::Tavily => &tavily::Tavily,
         Engine::Brave => &brave::Brave,
         Engine::Firecrawl => &firecrawl::Firecrawl,
+        Engine::Parallel => &parallel::Parallel,
         Engine::Searxng => &searxng::Searxng,
+        Engine::Perplexity => &perplexity::Perplexity,
     }
 }
 

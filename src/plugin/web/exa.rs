@@ -89,6 +89,6 @@ fn kind(mode: Option<Mode>) -> &'static str {
         Some(Mode::DeepLite) => "deep-lite",
         Some(Mode::Deep) => "deep",
         Some(Mode::DeepReasoning) => "deep-reasoning",
-        Some(Mode::Auto | Mode::Turbo) | None => "auto",
+        Some(Mode::Auto | Mode::Turbo | Mode::Basic | Mode::Advanced) | None => "auto",
     }
 }

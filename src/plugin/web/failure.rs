@@ -9,7 +9,7 @@ pub enum NoSearch {
     /// There is no engine, and the providers of the models do not search.
     #[error(
         "web search is not configured on this server: the operator may set EXA_API_KEY, TAVILY_API_KEY, BRAVE_API_KEY, \
-         FIRECRAWL_API_KEY or searxng.base_url; models whose provider searches the web itself need none of them"
+         FIRECRAWL_API_KEY, PARALLEL_API_KEY, PERPLEXITY_API_KEY or searxng.base_url; models whose provider searches the web itself need none of them"
     )]
     NotConfigured,
     /// The engine that is named has no key, or no address.

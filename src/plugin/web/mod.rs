@@ -25,6 +25,8 @@ mod exa;
 mod failure;
 mod firecrawl;
 pub mod native;
+mod parallel;
+mod perplexity;
 pub mod query;
 pub mod quote;
 mod searxng;
@@ -80,6 +82,8 @@ pub struct EngineSettings {
 pub struct Price {
     /// One as usual, with up to ten results.
     pub search: Nanos,
+    /// One in the modes `turbo` and `fast`; as usual when `None`.
+    pub quick: Option<Nanos>,
     /// One in the modes `deep-lite` and `deep`; as usual when `None`.
     pub deep: Option<Nanos>,
     /// One in the mode `deep-reasoning`; as usual when `None`.
@@ -92,6 +96,7 @@ impl Price {
     /// What a search in this mode costs that brings so many results.
     pub fn of(&self, mode: Option<Mode>, results: usize) -> Nanos {
         let search = match mode {
+            Some(Mode::Turbo | Mode::Fast) => self.quick,
             Some(Mode::Deep | Mode::DeepLite) => self.deep,
             Some(Mode::DeepReasoning) => self.reasoning,
             _ => None,
@@ -331,6 +336,7 @@ fn service(engine: &EngineSettings) -> Service {
         (None, _) => Auth::None,
         (Some(key), Engine::Exa) => Auth::Header(exa::KEY, key.clone()),
         (Some(key), Engine::Brave) => Auth::Header(brave::KEY, key.clone()),
+        (Some(key), Engine::Parallel) => Auth::Header(parallel::KEY, key.clone()),
         (Some(key), _) => Auth::Bearer(key.clone()),
     };
     Service {
