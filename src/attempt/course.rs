@@ -17,7 +17,7 @@ pub enum Order {
 
 /// The candidates still to be tried.
 #[derive(Debug)]
-pub(super) struct Course {
+pub struct Course {
     order: Order,
     ahead: VecDeque<Step>,
 }
@@ -58,6 +58,11 @@ impl Course {
                 _ => return Some(step.candidate),
             }
         }
+    }
+
+    /// Those that are left, in order.
+    pub fn rest(self) -> Vec<Candidate> {
+        self.ahead.into_iter().map(|step| step.candidate).collect()
     }
 
     /// Whether there is another candidate.
@@ -112,6 +117,7 @@ mod tests {
             Candidate {
                 endpoint: Arc::clone(&model.endpoints[0]),
                 model,
+                online: false,
             }
         };
         of.iter().map(candidate).collect()

@@ -31,6 +31,9 @@ pub enum Failure {
     /// Too many of this server's requests are with the provider already.
     #[error("too many requests are with the provider already")]
     Crowded,
+    /// The web was to be searched first, and that failed.
+    #[error("the web search failed")]
+    Unsearched,
 }
 
 /// Where the loop may go after a failure.
@@ -51,6 +54,7 @@ impl Failure {
         match self {
             Failure::Fault(fault) if fault.is_context_overflow() => Next::LongerContext,
             Failure::Fault(fault) if fault.is_the_requests() => Next::Model,
+            Failure::Unsearched => Next::Model,
             _ => Next::Endpoint,
         }
     }
@@ -61,7 +65,7 @@ impl Failure {
             Failure::Connect(_) | Failure::Lost(_) | Failure::Timeout | Failure::Unusable(_) => {
                 Went::Failed
             }
-            Failure::Unsayable(_) | Failure::Crowded => Went::Neither,
+            Failure::Unsayable(_) | Failure::Crowded | Failure::Unsearched => Went::Neither,
             Failure::Fault(fault) if fault.is_the_requests() || fault.is_context_overflow() => {
                 Went::Neither
             }
@@ -102,6 +106,7 @@ impl Failure {
             Failure::Unusable(_) => "unusable_answer",
             Failure::Unsayable(_) => "unsupported",
             Failure::Crowded => "crowded",
+            Failure::Unsearched => "unsearched",
         }
     }
 }

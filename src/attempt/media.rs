@@ -6,11 +6,9 @@ use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use tokio::sync::OnceCell;
 
 use super::failure::Failure;
-use crate::catalog::snapshot::Endpoint;
 use crate::domain::call::Call;
 use crate::domain::json::{JsonObject, JsonText, Raw};
 use crate::transport::{Fetched, Fetcher};
-use crate::wire::Wire;
 
 /// More addresses in one request are refused.
 const MOST: usize = 32;
@@ -19,71 +17,66 @@ const LARGEST: usize = 50 << 20;
 /// Files of one request that are fetched at a time.
 const AT_ONCE: usize = 4;
 
-/// A call, as the caller wrote it and, once an endpoint wants it so, with the files that it names put in. They are
-/// fetched at most once, however many endpoints are tried.
-pub(super) struct Asked<'a> {
-    call: &'a Call,
-    /// With all of them put in, and with the documents alone.
-    inline: [OnceCell<Result<Call, Failure>>; 2],
-}
-
 /// Which files must be in the request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Inline {
+pub(super) enum Inline {
     All,
     /// All but pictures and films.
     Documents,
 }
 
-impl<'a> Asked<'a> {
-    pub(super) fn new(call: &'a Call) -> Self {
-        Asked {
-            call,
-            inline: [OnceCell::new(), OnceCell::new()],
-        }
-    }
+/// The files that a request names by address. They are fetched at most once, however many endpoints are tried, however
+/// many steps are made, and whatever is put beside them meanwhile: until the request is answered they stay in memory.
+#[derive(Default)]
+pub struct Files {
+    /// All of them, and the documents alone.
+    fetched: [OnceCell<Result<Vec<(JsonText, JsonText)>, Failure>>; 2],
+}
 
-    /// The call as the caller wrote it.
-    pub(super) fn call(&self) -> &'a Call {
-        self.call
-    }
-
-    /// The call as an endpoint takes it.
-    pub(super) async fn of(
+impl Files {
+    /// A call of the request with every file in it that is wanted and was named by address.
+    pub(super) async fn put_into(
         &self,
-        endpoint: &Endpoint,
-        wire: &dyn Wire,
+        call: &Call,
+        wanted: Inline,
         fetcher: &Fetcher,
-    ) -> Result<&Call, Failure> {
-        let quirks = &endpoint.target.quirks;
-        let wanted = match (
-            wire.fetches_media(),
-            quirks.inline_media,
-            quirks.inline_files,
-        ) {
-            (false, _, _) | (_, true, _) => Inline::All,
-            (true, false, true) => Inline::Documents,
-            (true, false, false) => return Ok(self.call),
+    ) -> Result<Call, Failure> {
+        let Some(messages) = call.body.given("messages") else {
+            return Ok(call.clone());
         };
-        let [all, documents] = &self.inline;
+        let named = addresses(messages, wanted);
+        if named.is_empty() {
+            return Ok(call.clone());
+        }
+        let addresses: Vec<JsonText> = named.iter().map(|(_, address)| address.clone()).collect();
+        let [all, documents] = &self.fetched;
         let cell = match wanted {
             Inline::All => all,
             Inline::Documents => documents,
         };
-        let inline = cell.get_or_init(|| inlined(self.call, wanted, fetcher));
-        inline.await.as_ref().map_err(Failure::clone)
+        let fetched = cell.get_or_init(|| fetched(named, fetcher));
+        let files = fetched.await.as_ref().map_err(Failure::clone)?;
+        // Where an address stands differs from call to call.
+        let put_in = addresses.into_iter().filter_map(|address| {
+            let file = files.iter().find(|(known, _)| *known == address);
+            file.map(|(_, data)| (address, data.clone()))
+        });
+        let put_in: Vec<_> = put_in.collect();
+        let mut body = call.body.splice(|name| name != "messages");
+        body.raw("messages", messages.replaced(&put_in).as_bytes());
+        let body = JsonObject::parse(body.finish());
+        Ok(Call {
+            body: body.map_err(|error| Failure::Unsayable(error.to_string()))?,
+            ..call.clone().rewritten()
+        })
     }
 }
 
-/// The call with every file in it that is wanted and was named by address.
-async fn inlined(call: &Call, wanted: Inline, fetcher: &Fetcher) -> Result<Call, Failure> {
-    let Some(messages) = call.body.given("messages") else {
-        return Ok(call.clone());
-    };
-    let named = addresses(messages, wanted);
-    if named.is_empty() {
-        return Ok(call.clone());
-    }
+/// Each address, and the file that is there.
+async fn fetched(
+    named: Vec<(String, JsonText)>,
+    fetcher: &Fetcher,
+) -> Result<Vec<(JsonText, JsonText)>, Failure> {
     if named.len() > MOST {
         let reason =
             format!("the endpoint takes files inline, and more than {MOST} are named by address");
@@ -97,7 +90,7 @@ async fn inlined(call: &Call, wanted: Inline, fetcher: &Fetcher) -> Result<Call,
         Ok((address, fetched))
     });
     let mut left = LARGEST;
-    let files = stream::iter(fetches)
+    stream::iter(fetches)
         .buffered(AT_ONCE)
         .and_then(|(address, file)| {
             let fits = left.checked_sub(file.bytes.len());
@@ -109,15 +102,9 @@ async fn inlined(call: &Call, wanted: Inline, fetcher: &Fetcher) -> Result<Call,
                     LARGEST >> 20
                 ))),
             })
-        });
-    let files: Vec<(JsonText, JsonText)> = files.try_collect().await?;
-    let mut body = call.body.splice(|name| name != "messages");
-    body.raw("messages", messages.replaced(&files).as_bytes());
-    let body = JsonObject::parse(body.finish());
-    Ok(Call {
-        body: body.map_err(|error| Failure::Unsayable(error.to_string()))?,
-        ..call.clone().rewritten()
-    })
+        })
+        .try_collect()
+        .await
 }
 
 fn data_url(file: &Fetched) -> JsonText {

@@ -2,6 +2,7 @@
 //! knows nothing of money or clients' protocols.
 
 mod ask;
+pub mod asked;
 mod batch;
 mod course;
 pub mod failure;
@@ -15,5 +16,6 @@ pub mod policy;
 pub mod run;
 pub mod watch;
 
-pub use course::Order;
+pub use course::{Course, Order};
 pub use lane::Width;
+pub use media::Files;

@@ -12,6 +12,7 @@ use http::header::CONTENT_TYPE;
 use tokio::time::{Instant, sleep, timeout_at};
 
 use super::ask::Line;
+use super::asked::{Asked, Asks};
 use super::batch;
 use super::course::{Course, Order};
 use super::failure::Failure;
@@ -19,7 +20,6 @@ use super::health::{Awaited, Healths};
 use super::hedge::Budget;
 use super::judge::Judge;
 use super::lane::Lanes;
-use super::media::Asked;
 use super::policy::Policy;
 use super::watch::Watch;
 use crate::clock::now_ms;
@@ -52,6 +52,8 @@ pub struct Outcome {
     pub attempts: Vec<Attempt>,
     /// To be told how the answer ended.
     pub watch: Watch,
+    /// Those that were not tried.
+    pub course: Course,
 }
 
 /// A good answer.
@@ -97,27 +99,31 @@ impl Upstreams {
         &self.judge
     }
 
-    /// Tries the candidates in order. No further one is begun once `goes_on` says so.
+    /// Tries the candidates in order, for as long as an answer is wanted.
     pub async fn run(
         &self,
-        call: &Call,
+        asks: &impl Asks,
         candidates: Vec<Candidate>,
         order: Order,
-        goes_on: impl Fn() -> bool,
     ) -> Result<Outcome, Exhausted> {
-        let asked = Asked::new(call);
         let mut course = Course::new(candidates, order);
         let mut tries = Tries::default();
-        while goes_on()
+        while asks.goes_on()
             && let Some(candidate) = course.next(|candidate| self.admits(candidate))
         {
-            let answered = match self.hedges_after(call, &candidate, &course) {
-                Some(after) => {
-                    self.hedged(&asked, candidate, after, &mut course, &mut tries)
+            // What is asked may be yet to be made. That is none of the endpoint's time.
+            let asked = asks.of(&candidate).await;
+            if !asks.goes_on() {
+                break;
+            }
+            let late = asked.map(|asked| self.hedges_after(asked.call(), &candidate, &course));
+            let answered = match late {
+                Ok(Some(after)) => {
+                    self.hedged(asks, candidate, after, &mut course, &mut tries)
                         .await
                 }
-                None => {
-                    let tried = self.try_one(&asked, candidate, course.has_more()).await;
+                Ok(None) | Err(_) => {
+                    let tried = self.try_one(asks, candidate, course.has_more()).await;
                     tries.note(tried, &mut course)
                 }
             };
@@ -127,6 +133,7 @@ impl Upstreams {
                     answer,
                     attempts: tries.0.attempts,
                     watch,
+                    course,
                 });
             }
         }
@@ -157,7 +164,7 @@ impl Upstreams {
     /// it. The first good answer wins; what is still running then is cancelled.
     async fn hedged(
         &self,
-        asked: &Asked<'_>,
+        asks: &impl Asks,
         candidate: Candidate,
         after: Duration,
         course: &mut Course,
@@ -165,7 +172,7 @@ impl Upstreams {
     ) -> Option<Answered> {
         let mut running = FuturesUnordered::new();
         let mut names = vec![(candidate.clone(), Instant::now())];
-        running.push(self.try_one(asked, candidate, true));
+        running.push(self.try_one(asks, candidate, true));
         let mut late = Box::pin(sleep(after));
         let mut may_hedge = true;
         loop {
@@ -188,16 +195,20 @@ impl Upstreams {
                     let second = || course.next(|candidate| self.admits(candidate));
                     if let Some(second) = self.budget.take(percent).then(second).flatten() {
                         names.push((second.clone(), Instant::now()));
-                        running.push(self.try_one(asked, second, course.has_more()));
+                        running.push(self.try_one(asks, second, course.has_more()));
                     }
                 }
             }
         }
     }
 
-    async fn try_one(&self, asked: &Asked<'_>, candidate: Candidate, has_others: bool) -> Tried {
+    async fn try_one(&self, asks: &impl Asks, candidate: Candidate, has_others: bool) -> Tried {
+        let asked = asks.of(&candidate).await;
         let started = Instant::now();
-        let result = self.attempt(asked, &candidate, has_others).await;
+        let result = match asked {
+            Ok(asked) => self.attempt(asked, &candidate, has_others).await,
+            Err(failure) => Err(failure),
+        };
         Tried {
             candidate,
             started,
@@ -215,7 +226,7 @@ impl Upstreams {
         let wire = wire::wire(wire::of_call(asked.call(), &endpoint.target)).ok_or_else(|| {
             Failure::Unsayable("this build does not speak the provider's protocol".into())
         })?;
-        let call = asked.of(endpoint, wire, self.transport.fetcher()).await?;
+        let call = asked.by(endpoint, wire, self.transport.fetcher()).await?;
         let place = self
             .lanes
             .enter(&endpoint.provider)

@@ -5,6 +5,7 @@
 
 use bytes::Bytes;
 
+use super::ids::ModelId;
 use super::json::{JsonText, Raw};
 use super::usage::Tokens;
 
@@ -40,14 +41,23 @@ pub struct Ranked {
 pub enum Event {
     /// More of one choice. Boxed, since it travels through queues whose slots should be small.
     Choice(Box<Choice>),
-    /// One step of several is over: what comes next is counted anew.
-    Step,
+    /// One step of several is over: what comes next is counted anew. It may be another who makes it.
+    Step(Option<Box<Maker>>),
     /// The provider's count, replacing any earlier one of the step.
     Usage(Tokens),
     /// Facts about the answer as a whole, as soon as they are known.
     About(About),
     /// The provider's own event, for a client that speaks its form; what it means follows it.
     Forwarded(Box<Forwarded>),
+}
+
+/// Who makes a step that another began.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Maker {
+    /// The model.
+    pub model: ModelId,
+    /// The provider's display name.
+    pub provider: String,
 }
 
 /// An event of a provider's that goes to the client as it is.

@@ -44,6 +44,9 @@ pub struct Generation {
     /// What each step used, where there were several; `usage` is their sum.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub steps: Vec<Tokens>,
+    /// Who made the first of the steps, where another made the last.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub legs: Vec<Leg>,
     /// What the provider reported, where it could not be right.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reported: Option<Tokens>,
@@ -84,6 +87,22 @@ pub struct Served {
     pub upstream_id: Option<String>,
     /// The tier that served it.
     pub service_tier: Option<String>,
+}
+
+/// An endpoint that made steps of a run before another took over.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Leg {
+    /// The concrete model.
+    pub model: ModelId,
+    /// The provider's slug: whose payable account is credited.
+    pub provider: ProviderSlug,
+    /// The endpoint's tag.
+    pub endpoint: EndpointTag,
+    /// How many steps it made.
+    pub steps: usize,
+    /// The part of the run's gross that they cost.
+    #[serde(with = "nanos_integer")]
+    pub gross: Nanos,
 }
 
 /// What a run costs and why.

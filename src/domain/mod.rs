@@ -15,5 +15,6 @@ pub mod quota;
 pub mod route;
 pub mod search;
 pub mod secret;
+pub mod stop;
 pub mod terms;
 pub mod usage;

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::call::Spoken;
 use super::money::Nanos;
+use super::stop::Stop;
 
 /// A search engine that the gateway can ask.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -198,6 +199,8 @@ pub struct SearchTool {
     pub max_total_results: usize,
     /// The form of providers in whose own words it was asked for; `None` where they are the contract's.
     pub written_in: Option<Spoken>,
+    /// What ends the steps before that, any of them.
+    pub stops: Vec<Stop>,
 }
 
 impl SearchTool {
@@ -310,6 +313,9 @@ pub struct Searched {
     /// Whether the model asked for it, by the server tool, rather than the request.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub by_the_model: bool,
+    /// How often it asked, whatever came of it.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub requested: u64,
     /// Searches that were made, and are charged.
     pub searches: u64,
     /// Results that were put before the model.
@@ -320,6 +326,10 @@ pub struct Searched {
     /// Why there are no results, in one word; `None` when the search went well.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub failure: Option<String>,
+}
+
+fn is_zero(count: &u64) -> bool {
+    *count == 0
 }
 
 #[cfg(test)]

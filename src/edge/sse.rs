@@ -42,6 +42,9 @@ pub trait StreamSkin: Send + 'static {
     /// The end: held-back finish reasons, usage, the end mark.
     fn settled(&mut self, head: &Head, held: &[Choice], receipt: &Receipt, out: &mut Vec<u8>);
 
+    /// The head is another from here.
+    fn taken_over(&mut self) {}
+
     /// An event of a provider that speaks the skin's own form.
     fn forwarded(&mut self, _: &Head, _: &Forwarded, _: &mut Vec<u8>) {}
 
@@ -133,6 +136,11 @@ impl<S: StreamSkin> SseBody<S> {
         match delivery {
             Delivery::Choice(choice) => self.skin.choice(&self.head, &choice, out),
             Delivery::Forwarded(event) => self.skin.forwarded(&self.head, &event, out),
+            Delivery::Maker(maker) => {
+                self.head.model = maker.model;
+                self.head.provider = maker.provider;
+                self.skin.taken_over();
+            }
             Delivery::Settled(held, receipt) => {
                 if held.events.is_empty() {
                     self.skin.settled(&self.head, &held.choices, &receipt, out);

@@ -6,7 +6,7 @@ use crate::domain::terms::Terms;
 use crate::ledger::price::{self, Demand};
 use crate::plan::Plan;
 use crate::plan::estimate::tokens_of_text;
-use crate::plugin::web::Errand;
+use crate::plugin::web::{Errand, Errands};
 use crate::rank::Candidate;
 
 /// The cap on output tokens of an endpoint that states none.
@@ -29,17 +29,17 @@ pub struct Ceiling {
 }
 
 impl Ceiling {
-    /// The dearest of the candidates, and the search before them.
+    /// The dearest of the candidates, with what is searched for it.
     pub fn of(
         plan: &Plan,
-        errand: Option<&Errand>,
+        errands: &Errands,
         candidates: &[Candidate],
         at_ms: i64,
         terms: &Terms,
     ) -> Self {
         candidates
             .iter()
-            .map(|candidate| Ceiling::at(plan, errand, &candidate.endpoint, at_ms, terms))
+            .map(|candidate| Ceiling::at(plan, errands, candidate, at_ms, terms))
             .max_by_key(|ceiling| ceiling.most)
             .unwrap_or(Ceiling {
                 most: Nanos::ZERO,
@@ -51,11 +51,12 @@ impl Ceiling {
 
     fn at(
         plan: &Plan,
-        errand: Option<&Errand>,
-        endpoint: &Endpoint,
+        errands: &Errands,
+        candidate: &Candidate,
         at_ms: i64,
         terms: &Terms,
     ) -> Self {
+        let (endpoint, errand) = (&candidate.endpoint, errands.of(candidate));
         let output_tokens = longest_answer(endpoint, plan.max_tokens, plan.choices);
         let results = errand.map_or(0, |errand| tokens_of_text(errand.prompt_bytes()));
         let further = errand.map_or(0, Errand::further_steps);
@@ -74,7 +75,7 @@ impl Ceiling {
             searches: errand.map_or(0, Errand::provider_searches),
             search_units: plan.search_units,
         };
-        let search = errand.map_or(Nanos::ZERO, Errand::most);
+        let search = errands.most(candidate);
         let whole = Demand {
             output_tokens: output_tokens.saturating_add(said.saturating_mul(further)),
             ..demand

@@ -17,13 +17,12 @@ use crate::domain::principal::Principal;
 use crate::domain::route::{Report, Route};
 use crate::domain::search::Searched;
 use crate::domain::terms::Terms;
-use crate::domain::usage::{Tokens, Usage};
-use crate::ledger::price;
+use crate::domain::usage::Usage;
 use crate::plan::Plan;
 use crate::plan::estimate::Prompt;
 use crate::rank::Candidate;
 use crate::stream::citations::Citations;
-use crate::stream::client::{Head, Receipt};
+use crate::stream::client::Head;
 use crate::stream::meter::Meter;
 use crate::stream::source::StreamError;
 
@@ -81,7 +80,10 @@ pub(super) struct Run {
     /// What was planned; empty until it is.
     pub(super) planned: Planned,
     started: Instant,
+    /// Who answered, or made the last of several steps.
     answered: Option<(Candidate, Instant)>,
+    /// Those that made steps before it, and how many each.
+    pub(super) before: Vec<(Candidate, usize)>,
 }
 
 impl Run {
@@ -107,6 +109,7 @@ impl Run {
             planned: Planned::default(),
             started: Instant::now(),
             answered: None,
+            before: Vec::new(),
         }
     }
 
@@ -114,6 +117,14 @@ impl Run {
     pub(super) fn answered_by(&mut self, candidate: Candidate, attempts: Vec<Attempt>) {
         self.attempts = attempts;
         self.answered = Some((candidate, Instant::now()));
+    }
+
+    /// Notes who made the last step, and who those before it.
+    pub(super) fn made_by(&mut self, last: Candidate, before: Vec<(Candidate, usize)>) {
+        if let Some((answered, _)) = &mut self.answered {
+            *answered = last;
+        }
+        self.before = before;
     }
 
     /// Whether the provider that answers stops when it is hung up on.
@@ -140,56 +151,6 @@ impl Run {
             provider: answered.map_or_else(String::new, |candidate| {
                 candidate.endpoint.provider.name.clone()
             }),
-        }
-    }
-
-    /// The record and the receipt of a run that is charged.
-    pub(super) fn finished(&self, meter: &Meter, usage: Usage) -> (Generation, Receipt) {
-        let charge = self.charge(meter, &usage);
-        let (steps, usage) = together(meter.steps(), usage);
-        let facts = meter.facts();
-        let receipt = Receipt {
-            usage,
-            searches: self.search.as_ref().map_or(0, |search| search.searches),
-            report: self.report(Some(&charge)),
-            charge: charge.clone(),
-            system_fingerprint: facts.system_fingerprint.clone(),
-            service_tier: facts.service_tier.clone(),
-        };
-        let finish = meter.finish();
-        let generation = Generation {
-            served: self.served(meter),
-            finish_reason: finish.map(|finish| finish.reason.as_str().to_owned()),
-            native_finish_reason: finish.map(|finish| finish.native.clone()),
-            usage: Some(usage),
-            steps,
-            charge,
-            ..self.blank()
-        };
-        (generation, receipt)
-    }
-
-    /// What the run costs: by the list of the endpoint that answered, and what was searched for it.
-    fn charge(&self, meter: &Meter, usage: &Usage) -> Charge {
-        let Some((candidate, _)) = &self.answered else {
-            return Charge::default();
-        };
-        let success = self.success(meter);
-        let charge = price::charge_with_steps(
-            &candidate.endpoint.pricing,
-            meter.steps(),
-            Some(usage),
-            success,
-            self.created_at,
-            &self.planned.terms,
-        );
-        let searches = self
-            .search
-            .as_ref()
-            .map_or(Nanos::ZERO, |search| search.price);
-        Charge {
-            catalog_version: Some(self.planned.catalog_version.clone()),
-            ..price::with_searches(charge, usage, success, searches)
         }
     }
 
@@ -257,14 +218,14 @@ impl Run {
 
     /// How the run ended, as the insurance judges it: vectors and orders have no finish reason, and that they came is
     /// success.
-    fn success(&self, meter: &Meter) -> Option<FinishReason> {
+    pub(super) fn success(&self, meter: &Meter) -> Option<FinishReason> {
         match self.call.form {
             Form::Embeddings | Form::Rerank => Some(FinishReason::Stop),
             Form::Chat | Form::Text => meter.finish().map(|finish| finish.reason),
         }
     }
 
-    fn served(&self, meter: &Meter) -> Option<Served> {
+    pub(super) fn served(&self, meter: &Meter) -> Option<Served> {
         let (candidate, _) = self.answered.as_ref()?;
         let endpoint = &candidate.endpoint;
         Some(Served {
@@ -277,7 +238,7 @@ impl Run {
         })
     }
 
-    fn blank(&self) -> Generation {
+    pub(super) fn blank(&self) -> Generation {
         let origin = self.call.origin.clone();
         let first = self
             .first_token_at
@@ -303,6 +264,7 @@ impl Run {
             generation_ms: first.map(|first| millis(first, Instant::now())),
             usage: None,
             steps: Vec::new(),
+            legs: Vec::new(),
             reported: None,
             charge: Charge::default(),
             attempts: self.attempts.clone(),
@@ -315,16 +277,6 @@ impl Run {
             external_user: origin.external_user,
         }
     }
-}
-
-/// What every step used, and their sum; one step is its own sum.
-fn together(before: &[Tokens], last: Usage) -> (Vec<Tokens>, Usage) {
-    if before.is_empty() {
-        return (Vec::new(), last);
-    }
-    let tokens = before.iter().fold(last.tokens, |sum, step| sum.plus(step));
-    let steps = [before, &[last.tokens]].concat();
-    (steps, Usage { tokens, ..last })
 }
 
 /// One line per charged run: never its prompt, its answer or its key.

@@ -1,100 +1,68 @@
 //! The loop of the server tool `openrouter:web_search` (contract 8.3): the model asks, the gateway searches, the model
 //! goes on, until it has its answer or has asked often enough. One run, whose every step is counted and charged.
 //!
-//! All steps are made by the endpoint that made the first, so that one list prices them. One that fails fails the run,
-//! which is not charged then.
+//! A step whose endpoint fails before it says anything goes to the next candidate, as a plain call does; the steps before
+//! are made and stay who made them. One that fails everywhere, or breaks off, fails the run, which is not charged then.
 
 use super::record::Run;
-use super::search::MARK;
-use super::{Gateway, Lesson, Paying, Refusal, Refused};
-use crate::attempt::Order;
-use crate::attempt::run::{Answer, Outcome};
-use crate::attempt::watch::Watch;
+use super::{Gateway, Paying, Refusal, Refused};
+use crate::attempt::Files;
+use crate::attempt::run::Answer;
 use crate::domain::call::Call;
 use crate::domain::event::{Choice, Event, FinishReason, Reply};
-use crate::domain::generation::Attempt;
-use crate::domain::ids::{GenerationId, random_text};
-use crate::domain::search::{SearchTool, Searched, Source, Wish};
-use crate::domain::usage::Tokens;
+use crate::domain::search::SearchTool;
+use crate::domain::stop::Stop;
+use crate::domain::terms::Terms;
+use crate::domain::usage::{Tokens, Usage, UsageSource};
+use crate::ledger::price;
+use crate::plan::estimate::Prompt;
+use crate::plugin::web::EngineSettings;
 use crate::plugin::web::tool::{self, NAME, Offer};
-use crate::plugin::web::{EngineSettings, quote};
 use crate::rank::Candidate;
 use crate::stream::citations::Citations;
 use crate::stream::client::{Client, Left, Whole};
+use crate::stream::relay;
 use crate::stream::source::{EventStream, Events, StreamError};
 use crate::stream::turn::{Asked, Turn};
 use crate::wire::DecodeError;
 
-/// What a model is told instead of results.
-const NO_QUERY: &str = "The call has no query.";
-const NO_MORE: &str = "No more searches are allowed for this request. Answer with what is known.";
-const FAILED: &str = "The search failed. Answer without it, and say so.";
-const NOTHING: &str = "Nothing was found.";
+mod leaves;
+mod makers;
+mod searches;
+mod tally;
+
+pub(super) use leaves::Leaves;
+use makers::{Makers, events_of};
+use searches::Searches;
+use tally::{Step, Tally};
+
+/// What a run of several steps begins with.
+pub(super) struct Loop<'a> {
+    /// The engine to ask whenever the model wants it, and on which terms.
+    pub(super) tool: (EngineSettings, SearchTool),
+    /// The answer to the first step.
+    pub(super) first: Answer,
+    /// Those that may make steps where the endpoint of the first fails.
+    pub(super) others: Vec<Candidate>,
+    /// What the request names by address.
+    pub(super) files: &'a Files,
+}
 
 /// The steps of one run, as one sequence of events.
 pub(super) struct Steps<'a> {
-    gateway: &'a Gateway,
-    id: GenerationId,
-    candidate: Candidate,
+    makers: Makers<'a>,
+    searches: Searches<'a>,
+    tally: Tally,
     call: Call,
-    engine: EngineSettings,
-    tool: SearchTool,
+    created_at: i64,
+    terms: Terms,
     /// Whether the model may still ask.
     offer: Offer,
-    uses: u64,
     stream: EventStream,
     turn: Turn,
-    tokens: Tokens,
-    watch: Option<Watch>,
+    /// What the provider says of the step.
+    reported: Option<Tokens>,
     ended: bool,
-    work: Work,
-}
-
-/// What the steps leave behind.
-#[derive(Default)]
-pub(super) struct Work {
-    /// The tries of the steps after the first.
-    pub(super) attempts: Vec<Attempt>,
-    /// The pages that the answer may cite.
-    pub(super) sources: Vec<Source>,
-    /// For the records.
-    pub(super) searched: Searched,
-}
-
-/// A source of events that leaves something behind when it is done with.
-pub(super) trait Leaves: Events {
-    /// Nobody listens any more: what is under way is the last of it.
-    fn no_further(&mut self);
-
-    /// Writes down what there is, and closes.
-    fn leave(self, run: &mut Run, lesson: &mut Lesson);
-}
-
-impl Leaves for EventStream {
-    fn no_further(&mut self) {}
-
-    fn leave(self, _: &mut Run, _: &mut Lesson) {}
-}
-
-impl Leaves for Steps<'_> {
-    fn no_further(&mut self) {
-        self.offer = Offer::Spent;
-    }
-
-    fn leave(self, run: &mut Run, lesson: &mut Lesson) {
-        let Work {
-            attempts,
-            sources,
-            searched,
-        } = self.work;
-        run.goes_on_with(self.call);
-        run.attempts.extend(attempts);
-        run.search = (self.uses > 0).then_some(searched);
-        lesson.watch = self.watch;
-        if let Some(citations) = &mut lesson.heard.citations {
-            citations.found(sources);
-        }
-    }
 }
 
 impl Gateway {
@@ -104,15 +72,32 @@ impl Gateway {
         run: &mut Run,
         client: &mut Client<Refused>,
         mut paying: Paying,
-        tool: (EngineSettings, SearchTool),
-        first: Answer,
+        begun: Loop<'_>,
     ) -> Result<(), Refusal> {
         let Some(candidate) = run.answered().cloned() else {
             return Ok(());
         };
         paying.lesson.heard.citations = Some(Citations::awaiting());
+        let Loop {
+            tool,
+            first,
+            others,
+            files,
+        } = begun;
         let watch = paying.lesson.watch.take();
-        let steps = Steps::begun(self, run, candidate, tool, first, watch);
+        let steps = Steps {
+            makers: Makers::new(&self.upstreams, files, candidate, others, watch),
+            tally: Tally::new(stops(&tool.1)),
+            searches: Searches::new(&self.web, run.id.clone(), tool),
+            call: run.call.clone(),
+            created_at: run.created_at,
+            terms: run.planned.terms,
+            offer: Offer::Given,
+            stream: events_of(first),
+            turn: Turn::new(NAME),
+            reported: None,
+            ended: false,
+        };
         if run.call.stream {
             self.stream(run, client, paying, steps).await;
             return Ok(());
@@ -147,6 +132,11 @@ impl Gateway {
                 Ok(Err(error)) => break Err(error),
                 Err(Left) => {
                     run.cancelled = true;
+                    if !steps.cancels(run) {
+                        steps.no_further();
+                        let rest = relay::drain(&mut steps, &mut meter);
+                        self.drains.finish(rest).await;
+                    }
                     break Ok(());
                 }
             }
@@ -175,140 +165,85 @@ impl Gateway {
     }
 }
 
-impl<'a> Steps<'a> {
-    /// The steps of a run whose first one has begun.
-    fn begun(
-        gateway: &'a Gateway,
-        run: &Run,
-        candidate: Candidate,
-        (engine, tool): (EngineSettings, SearchTool),
-        answer: Answer,
-        watch: Option<Watch>,
-    ) -> Self {
-        let searched = Searched {
-            engine: engine.engine.as_str().to_owned(),
-            by_the_model: true,
-            ..Searched::default()
-        };
-        Steps {
-            gateway,
-            id: run.id.clone(),
-            candidate,
-            call: run.call.clone(),
-            engine,
-            tool,
-            offer: Offer::Given,
-            uses: 0,
-            stream: events_of(answer),
-            turn: Turn::new(NAME),
-            tokens: Tokens::default(),
-            watch,
-            ended: false,
-            work: Work {
-                searched,
-                ..Work::default()
-            },
-        }
-    }
-
+impl Steps<'_> {
     /// Goes on where the model waits for results; otherwise the answer has ended.
     async fn turned(&mut self) -> Result<Option<Event>, StreamError> {
-        let asked = self.turn.asked().filter(|_| self.offer == Offer::Given);
-        let Some(asked) = asked else {
-            self.ended = true;
-            let last = self.turn.finish().map(|finish| Choice {
-                finish: Some(finish),
-                ..Choice::default()
-            });
-            return Ok(last.map(Event::from));
-        };
-        let mut results = Vec::with_capacity(asked.len());
-        for one in asked {
-            let result = self.result(&one).await;
-            results.push((one.id, result));
+        if !self.makers.are_asked() {
+            let Some(asked) = self.asked() else {
+                self.ended = true;
+                let last = self.turn.finish().map(|finish| Choice {
+                    finish: Some(finish),
+                    ..Choice::default()
+                });
+                return Ok(last.map(Event::from));
+            };
+            self.ask(asked).await?;
         }
-        let spent = self.uses >= self.tool.max_uses || self.results_left() == 0;
-        self.offer = if spent { Offer::Spent } else { Offer::Given };
+        let (stream, maker) = self.makers.answer().await?;
+        self.stream = stream;
+        self.turn = Turn::new(NAME);
+        self.reported = None;
+        Ok(Some(Event::Step(maker)))
+    }
+
+    /// The calls that the model waits for, where it may still make any.
+    fn asked(&mut self) -> Option<Vec<Asked>> {
+        self.searches.requested(self.turn.newly_asked());
+        self.turn.asked().filter(|_| self.offer == Offer::Given)
+    }
+
+    /// Asks for the next step, with the results of what the last one asked for.
+    async fn ask(&mut self, asked: Vec<Asked>) -> Result<(), StreamError> {
+        let results = self.searches.results(asked).await;
+        if self.is_told_to_stop() || self.searches.are_spent() {
+            self.offer = Offer::Spent;
+        }
         let said = self.turn.message();
         self.call = tool::answered(&self.call, &said, &results, self.offer)
             .map_err(|error| DecodeError::Malformed(error.to_string()))?;
-        if let Some(watch) = self.watch.take() {
-            watch.complete(&self.tokens, Some(FinishReason::ToolCalls));
-        }
-        self.turn = Turn::new(NAME);
-        self.stream = self.next_answer().await?;
-        Ok(Some(Event::Step))
+        let used = self.reported.unwrap_or_default();
+        self.makers.ask(&self.call, &used);
+        Ok(())
     }
 
-    async fn next_answer(&mut self) -> Result<EventStream, StreamError> {
-        let candidates = vec![self.candidate.clone()];
-        let upstreams = &self.gateway.upstreams;
-        match upstreams
-            .run(&self.call, candidates, Order::Exact, || true)
-            .await
-        {
-            Ok(Outcome {
-                answer,
-                attempts,
-                watch,
-                ..
-            }) => {
-                self.work.attempts.extend(attempts);
-                self.watch = Some(watch);
-                Ok(events_of(answer))
-            }
-            Err(exhausted) => {
-                self.work.attempts.extend(exhausted.attempts);
-                Err(DecodeError::Truncated.into())
-            }
+    /// Whether one of the caller's conditions is met by the step that is over.
+    fn is_told_to_stop(&mut self) -> bool {
+        if !self.tally.counts() {
+            return false;
         }
-    }
-
-    /// What the model is told of one of its calls.
-    async fn result(&mut self, asked: &Asked) -> String {
-        let Some(query) = tool::query(&asked.arguments) else {
-            return NO_QUERY.to_owned();
+        let tokens = self.reported.unwrap_or_else(|| Tokens {
+            prompt: Prompt::of(&self.call).tokens(),
+            ..Tokens::default()
+        });
+        let usage = Usage {
+            tokens,
+            source: UsageSource::Reported,
         };
-        let left = self.results_left();
-        if self.uses >= self.tool.max_uses || left == 0 {
-            return NO_MORE.to_owned();
-        }
-        self.uses += 1;
-        let wish = Wish {
-            max_results: self.tool.wish.max_results.min(left),
-            ..self.tool.wish.clone()
+        let charge = price::charge(
+            &self.makers.current().endpoint.pricing,
+            Some(&usage),
+            Some(FinishReason::Stop),
+            self.created_at,
+            &self.terms,
+        );
+        let step = Step {
+            tokens: tokens.total(),
+            cost: charge.net,
+            searches: self.searches.searched().price,
+            called: self.turn.called(),
+            finish: self.turn.ended(),
         };
-        match self.gateway.web.search(&self.engine, &wish, &query).await {
-            Ok(sources) => {
-                let searched = &mut self.work.searched;
-                let price = self.engine.price.of(wish.mode, sources.len());
-                searched.searches += 1;
-                searched.results += sources.len() as u64;
-                searched.price = searched.price.saturating_add(price);
-                let text = match sources.as_slice() {
-                    [] => NOTHING.to_owned(),
-                    found => quote::quotation(found, &random_text(MARK)),
-                };
-                let known = &mut self.work.sources;
-                for source in sources {
-                    if !known.iter().any(|known| known.url == source.url) {
-                        known.push(source);
-                    }
-                }
-                text
-            }
-            Err(error) => {
-                tracing::warn!(generation.id = %self.id, search.engine = %self.engine.engine, %error, "a web search failed");
-                self.work.searched.failure = Some(error.word().to_owned());
-                FAILED.to_owned()
-            }
-        }
+        self.tally.ends_with(&step)
     }
+}
 
-    fn results_left(&self) -> usize {
-        let had = usize::try_from(self.work.searched.results).unwrap_or(usize::MAX);
-        self.tool.max_total_results.saturating_sub(had)
-    }
+/// The caller's conditions, with the tool by the name that the model knows it by.
+fn stops(tool: &SearchTool) -> Vec<Stop> {
+    let named = |stop: &Stop| match stop {
+        Stop::Called(name) if SearchTool::is_kind(name) => Stop::Called(NAME.to_owned()),
+        stop => stop.clone(),
+    };
+    tool.stops.iter().map(named).collect()
 }
 
 impl Events for Steps<'_> {
@@ -322,7 +257,7 @@ impl Events for Steps<'_> {
                     }
                 }
                 Some(Event::Usage(tokens)) => {
-                    self.tokens = tokens;
+                    self.reported = Some(tokens);
                     return Ok(Some(Event::Usage(tokens)));
                 }
                 Some(event) => return Ok(Some(event)),
@@ -339,12 +274,5 @@ impl Events for Steps<'_> {
 
     fn arrived(&mut self) -> impl Iterator<Item = Event> {
         self.stream.arrived()
-    }
-}
-
-fn events_of(answer: Answer) -> EventStream {
-    match answer {
-        Answer::Whole(reply) => EventStream::of(*reply),
-        Answer::Stream(stream) => *stream,
     }
 }

@@ -90,12 +90,23 @@ pub fn charge(
     at_ms: i64,
     terms: &Terms,
 ) -> Charge {
-    charge_with_steps(pricing, &[], usage, finish, at_ms, terms)
+    charge_with_steps(&[], pricing, &[], usage, finish, at_ms, terms)
+}
+
+/// Steps of a run that one endpoint made.
+#[derive(Clone, Copy)]
+pub struct Leg<'a> {
+    /// Its prices.
+    pub pricing: &'a Pricing,
+    /// What each of the steps used.
+    pub steps: &'a [Tokens],
 }
 
 /// The same for a run of several steps, of which `usage` is the last one's: each is a request of its own to the provider,
-/// at the tier of its own prompt, and all are rounded together.
+/// at the tier of its own prompt, and all are rounded together. The `legs` came first, by other endpoints and at their
+/// prices; the charge shows those of the last.
 pub fn charge_with_steps(
+    legs: &[Leg<'_>],
     pricing: &Pricing,
     before: &[Tokens],
     usage: Option<&Usage>,
@@ -103,27 +114,23 @@ pub fn charge_with_steps(
     at_ms: i64,
     terms: &Terms,
 ) -> Charge {
-    let tokens = usage.map(|usage| usage.tokens).unwrap_or_default();
-    let prices = pricing.for_prompt(tokens.prompt);
-    let multiplier = multiplier(pricing.schedule.as_ref(), at_ms);
-    let (mut prompt, mut listed) = (0_i128, 0_i128);
-    for step in before.iter().chain(usage.map(|usage| &usage.tokens)) {
-        let prices = pricing.for_prompt(step.prompt);
-        let part = prompt_cost(prices, step);
-        prompt = prompt.saturating_add(part);
-        listed = listed
-            .saturating_add(part)
-            .saturating_add(completion_cost(prices, step))
-            .saturating_add(extras_cost(prices, step));
+    let last = usage.map(|usage| &usage.tokens);
+    let steps = before.iter().chain(last);
+    let mut listed = Listed::of(pricing, steps.clone(), at_ms);
+    for leg in legs {
+        listed = listed.plus(Listed::of(leg.pricing, leg.steps, at_ms));
     }
-    let tokens = before.iter().fold(tokens, |sum, step| sum.plus(step));
+    let steps = steps.chain(legs.iter().flat_map(|leg| leg.steps));
+    let tokens = steps.fold(Tokens::default(), |sum, step| sum.plus(step));
+    let prices = pricing.for_prompt(last.map_or(0, |tokens| tokens.prompt));
+    let multiplier = multiplier(pricing.schedule.as_ref(), at_ms);
     let unpaid = Charge {
         prices: Some(shown(prices, multiplier)),
         price_source: Some(pricing.source.clone()),
         terms: *terms,
         ..Charge::default()
     };
-    let gross = rounded(listed, [multiplier]);
+    let gross = listed.rounded([]);
     if is_let_off(&tokens, finish) {
         return Charge {
             insured: gross > Nanos::ZERO,
@@ -131,30 +138,88 @@ pub fn charge_with_steps(
         };
     }
     let (rest, on_top) = (terms.discount.rest(), terms.markup.on_top());
-    let left = rounded(listed, [multiplier, rest]);
-    let net = rounded(listed, [multiplier, rest, on_top]);
+    let left = listed.rounded([rest]);
+    let net = listed.rounded([rest, on_top]);
     Charge {
         gross,
         discount: gross.saturating_sub(left),
         fee: net.saturating_sub(left),
         net,
-        prompt_part: rounded(prompt, [multiplier]).min(gross),
+        prompt_part: listed.prompt_part().min(gross),
         ..unpaid
     }
 }
 
-/// The same with the searches that the gateway itself made for the run. They are the operator's to pay and to charge,
+/// What each leg is of the gross, so that with what remains for the last endpoint nothing is lost in rounding.
+pub fn shares(legs: &[Leg<'_>], at_ms: i64) -> Vec<Nanos> {
+    let mut sum = Listed::default();
+    let share = |leg: &Leg<'_>| {
+        let before = sum.rounded([]);
+        sum = sum.plus(Listed::of(leg.pricing, leg.steps, at_ms));
+        sum.rounded([]).saturating_sub(before)
+    };
+    legs.iter().map(share).collect()
+}
+
+/// List prices added up, in parts per million of pico-dollars: each at the multiplier of its endpoint's hour.
+#[derive(Clone, Copy, Default)]
+struct Listed {
+    prompt: i128,
+    whole: i128,
+}
+
+impl Listed {
+    fn of<'a>(pricing: &Pricing, steps: impl IntoIterator<Item = &'a Tokens>, at_ms: i64) -> Self {
+        let mut sum = Listed::default();
+        for step in steps {
+            let prices = pricing.for_prompt(step.prompt);
+            let prompt = prompt_cost(prices, step);
+            sum = sum.plus(Listed {
+                prompt,
+                whole: prompt
+                    .saturating_add(completion_cost(prices, step))
+                    .saturating_add(extras_cost(prices, step)),
+            });
+        }
+        let ppm = i128::from(multiplier(pricing.schedule.as_ref(), at_ms).0);
+        Listed {
+            prompt: sum.prompt.saturating_mul(ppm),
+            whole: sum.whole.saturating_mul(ppm),
+        }
+    }
+
+    fn plus(self, other: Listed) -> Self {
+        Listed {
+            prompt: self.prompt.saturating_add(other.prompt),
+            whole: self.whole.saturating_add(other.whole),
+        }
+    }
+
+    fn rounded<const N: usize>(self, shares: [Ppm; N]) -> Nanos {
+        rounded_at(
+            self.whole,
+            PICOS_PER_NANO * i128::from(Ppm::WHOLE.0),
+            shares,
+        )
+    }
+
+    fn prompt_part(self) -> Nanos {
+        rounded_at(self.prompt, PICOS_PER_NANO * i128::from(Ppm::WHOLE.0), [])
+    }
+}
+
+/// The same with the searches that the gateway itself made for the run, which `used` that much. They are the operator's to pay and to charge,
 /// at the engine's price: beside the list, and untouched by the account's terms.
 pub fn with_searches(
     charge: Charge,
-    usage: &Usage,
+    used: &Tokens,
     finish: Option<FinishReason>,
     searches: Nanos,
 ) -> Charge {
     if searches <= Nanos::ZERO {
         return charge;
     }
-    if is_let_off(&usage.tokens, finish) {
+    if is_let_off(used, finish) {
         return Charge {
             insured: true,
             ..charge
@@ -224,7 +289,11 @@ fn dearest(price: Picos, others: [Option<Picos>; 4]) -> Picos {
 
 /// An exact sum times shares of it, rounded half up, once.
 fn rounded<const N: usize>(picos: i128, shares: [Ppm; N]) -> Nanos {
-    let (mut sum, mut unit) = (picos, PICOS_PER_NANO);
+    rounded_at(picos, PICOS_PER_NANO, shares)
+}
+
+/// The same of a sum of which so many make a nano-dollar.
+fn rounded_at<const N: usize>(mut sum: i128, mut unit: i128, shares: [Ppm; N]) -> Nanos {
     for share in shares.into_iter().filter(|share| *share != Ppm::WHOLE) {
         sum = sum.saturating_mul(i128::from(share.0));
         unit *= i128::from(Ppm::WHOLE.0);

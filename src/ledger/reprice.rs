@@ -2,7 +2,8 @@
 
 use crate::catalog::snapshot::{Endpoint, Snapshot};
 use crate::domain::event::FinishReason;
-use crate::domain::generation::{Generation, Served};
+use crate::domain::generation::Generation;
+use crate::domain::ids::{EndpointTag, ModelId};
 use crate::domain::money::Nanos;
 use crate::domain::usage::Usage;
 
@@ -27,13 +28,26 @@ pub fn reprice(run: &Generation, catalog: &Snapshot) -> Repriced {
     if run.finish_reason.as_deref() == Some(FinishReason::Error.as_str()) {
         return Repriced::Free;
     }
-    let Some(endpoint) = endpoint(served, catalog) else {
+    let Some(answered) = endpoint(&served.model, &served.endpoint, catalog) else {
         return Repriced::Gone;
     };
     // Any reason will do that is no error: the run was finished, or left.
     let finish = run.finish_reason.as_ref().map(|_| FinishReason::Stop);
     let terms = &run.charge.terms;
-    let (before, last) = match run.steps.split_last() {
+    let mut rest = run.steps.as_slice();
+    let mut legs = Vec::with_capacity(run.legs.len());
+    for leg in &run.legs {
+        let Some(endpoint) = endpoint(&leg.model, &leg.endpoint, catalog) else {
+            return Repriced::Gone;
+        };
+        let (steps, later) = rest.split_at(leg.steps.min(rest.len()));
+        rest = later;
+        legs.push(price::Leg {
+            pricing: &endpoint.pricing,
+            steps,
+        });
+    }
+    let (before, last) = match rest.split_last() {
         Some((last, before)) => (
             before,
             Usage {
@@ -44,7 +58,8 @@ pub fn reprice(run: &Generation, catalog: &Snapshot) -> Repriced {
         None => (&[][..], *usage),
     };
     let charge = price::charge_with_steps(
-        &endpoint.pricing,
+        &legs,
+        &answered.pricing,
         before,
         Some(&last),
         finish,
@@ -52,14 +67,15 @@ pub fn reprice(run: &Generation, catalog: &Snapshot) -> Repriced {
         terms,
     );
     // What an engine costs stands in no catalogue.
-    Repriced::At(price::with_searches(charge, usage, finish, run.charge.searches).net)
+    let searches = run.charge.searches;
+    Repriced::At(price::with_searches(charge, &usage.tokens, finish, searches).net)
 }
 
-/// The endpoint that answered, whether it can be used now or not.
-fn endpoint<'a>(served: &Served, catalog: &'a Snapshot) -> Option<&'a Endpoint> {
-    let model = catalog.model(served.model.as_str())?;
+/// An endpoint that made steps, whether it can be used now or not.
+fn endpoint<'a>(model: &ModelId, tag: &EndpointTag, catalog: &'a Snapshot) -> Option<&'a Endpoint> {
+    let model = catalog.model(model.as_str())?;
     let mut endpoints = model.endpoints.iter().chain(&model.disabled);
     endpoints
-        .find(|endpoint| endpoint.tag == served.endpoint)
+        .find(|endpoint| endpoint.tag == *tag)
         .map(AsRef::as_ref)
 }

@@ -273,6 +273,7 @@ mod tests {
             route: None,
             search: None,
             steps: Vec::new(),
+            legs: Vec::new(),
             referer: None,
             title: None,
             user_agent: None,

@@ -15,6 +15,7 @@ pub mod preferences;
 mod rerank;
 mod router;
 pub mod slug;
+mod stop;
 #[cfg(test)]
 pub(crate) mod tests;
 mod tool;
@@ -62,7 +63,7 @@ pub struct Plan {
     pub max_tokens: Option<u64>,
     /// How many choices are generated, each up to the cap.
     pub choices: u64,
-    /// What the call wants of a web search; `None` when it wants none.
+    /// What the call wants of a web search, for the entries that are [`Entry::online`]; `None` when it wants none.
     pub search: Option<SearchWish>,
     /// The tool with which the model is to search by itself.
     pub search_tool: Option<SearchTool>,
@@ -77,6 +78,8 @@ pub struct Entry {
     pub sort: Option<Sort>,
     /// The tier whose endpoints the slug's variant lets in beside the usual ones (contract 7.3).
     pub admits: Option<Tier>,
+    /// Whether the web is searched before this model is asked.
+    pub online: bool,
 }
 
 /// A tier of service (contract 6.7), with endpoints of its own.
@@ -193,14 +196,15 @@ pub fn plan(
         prompt_tokens: prompt.tokens(),
     };
     let mut entries: Vec<Entry> = Vec::with_capacity(slugs.len());
-    let (mut routed, mut online) = (None, false);
+    let mut routed = None;
     for slug in &slugs {
         let resolved = resolve(slug, &wish, catalog)?;
         routed = routed.or(resolved.strategy);
-        online |= resolved.online;
         for entry in resolved.entries {
-            if !entries.iter().any(|known| known.model.id == entry.model.id) {
-                entries.push(entry);
+            let mut known = entries.iter_mut();
+            match known.find(|known| known.model.id == entry.model.id) {
+                Some(known) => known.online |= entry.online,
+                None => entries.push(entry),
             }
         }
     }
@@ -212,7 +216,7 @@ pub fn plan(
     if !preferences.order.is_empty() || asks_for_the_default_tier(call) {
         entries.iter_mut().for_each(|entry| entry.admits = None);
     }
-    let search = web::wish(call, online)?;
+    let search = web::search(call, &mut entries)?;
     let search_tool = tool::search_tool(call)?;
     Ok(Plan {
         strategy: routed.unwrap_or_else(|| strategy(requested, &entries)),
@@ -241,8 +245,6 @@ struct Resolved {
     entries: Vec<Entry>,
     /// By which strategy a router chose them.
     strategy: Option<Strategy>,
-    /// Whether the slug asks for a web search.
-    online: bool,
 }
 
 fn resolve(slug: &str, wish: &Wish<'_>, catalog: &Snapshot) -> Result<Resolved, PlanError> {
@@ -286,11 +288,11 @@ fn resolve(slug: &str, wish: &Wish<'_>, catalog: &Snapshot) -> Result<Resolved, 
         model,
         sort: sorting.map(|(sort, _)| sort),
         admits: sorting.and_then(|(_, admits)| admits),
+        online,
     };
     Ok(Resolved {
         entries: models.into_iter().map(entry).collect(),
         strategy,
-        online,
     })
 }
 

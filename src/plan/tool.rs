@@ -2,8 +2,8 @@
 
 use serde::Deserialize;
 
-use super::PlanError;
 use super::web::{Options, parse, read};
+use super::{PlanError, stop};
 use crate::domain::call::{Call, Form, Spoken};
 use crate::domain::json::{JsonObject, Raw};
 use crate::domain::search::{SearchTool, Wish};
@@ -111,9 +111,11 @@ fn tool(call: &Call, place: &str, object: &JsonObject) -> Result<SearchTool, Pla
         excerpt: characters,
         ..read(place, options)?
     };
-    let steps = match call.body.given("max_tool_calls") {
-        None => MOST_STEPS,
-        Some(given) => given
+    let stops = stop::conditions(call)?;
+    let steps = match (&stops, call.body.given("max_tool_calls")) {
+        // Conditions come in the place of the limit.
+        (Some(_), _) | (None, None) => MOST_STEPS,
+        (None, Some(given)) => given
             .parse()
             .ok()
             .filter(|steps| (1..=MOST_STEPS).contains(steps))
@@ -126,6 +128,7 @@ fn tool(call: &Call, place: &str, object: &JsonObject) -> Result<SearchTool, Pla
         max_uses: wish.max_uses.unwrap_or(USES).min(steps),
         max_total_results: written.max_total_results.unwrap_or(TOTAL_RESULTS),
         written_in: written_in(call),
+        stops: stops.unwrap_or_default(),
         wish,
     })
 }

@@ -3,7 +3,7 @@
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
-use super::PlanError;
+use super::{Entry, PlanError};
 use crate::domain::call::Call;
 use crate::domain::json::Raw;
 use crate::domain::search::{Engine, Location, Mode, Place, Searcher, Wish};
@@ -32,15 +32,22 @@ pub(super) struct Options {
     pub(super) user_location: Option<Location>,
 }
 
-/// What a call wants of a search; `None` for none. `online` says that a slug asks for one.
-pub(super) fn wish(call: &Call, online: bool) -> Result<Option<Wish>, PlanError> {
-    match plugin(call)? {
-        Some((place, plugin)) if online || plugin.enabled != Some(false) => {
-            read(&place, plugin).map(Some)
-        }
-        None if online => Ok(Some(Wish::default())),
-        Some(_) | None => Ok(None),
+/// What a call wants of a search; `None` for none. The plugin is for every model, `:online` for the one it stands at; a
+/// plugin that is switched off says how to search all the same.
+pub(super) fn search(call: &Call, entries: &mut [Entry]) -> Result<Option<Wish>, PlanError> {
+    let plugin = plugin(call)?;
+    if let Some((_, plugin)) = &plugin
+        && plugin.enabled != Some(false)
+    {
+        entries.iter_mut().for_each(|entry| entry.online = true);
     }
+    if !entries.iter().any(|entry| entry.online) {
+        return Ok(None);
+    }
+    plugin.map_or_else(
+        || Ok(Some(Wish::default())),
+        |(place, plugin)| read(&place, plugin).map(Some),
+    )
 }
 
 /// The call's `web` plugin and where it stands.

@@ -139,6 +139,7 @@ impl RankError {
                     model: std::sync::Arc::clone(model),
                     sort: None,
                     admits: None,
+                    online: false,
                 };
                 filter::filter(plan, &entry)
                     .iter()

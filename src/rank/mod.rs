@@ -30,6 +30,8 @@ pub struct Candidate {
     pub model: Arc<Model>,
     /// The endpoint.
     pub endpoint: Arc<Endpoint>,
+    /// Whether the web is searched before it is asked.
+    pub online: bool,
 }
 
 /// What a ranking depends on besides the plan.
@@ -117,6 +119,7 @@ impl Contender<'_> {
         Candidate {
             model: Arc::clone(&self.entry.model),
             endpoint: Arc::clone(self.endpoint),
+            online: self.entry.online,
         }
     }
 

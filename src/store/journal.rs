@@ -11,7 +11,7 @@ use crate::domain::money::Nanos;
 /// One double-entry row.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Entry {
-    /// `charge`, `fee`, `discount`, `grant`.
+    /// `charge`, `fee`, `discount`, `step`, `grant`.
     pub kind: String,
     /// What it is about: a generation's id, a grant's name.
     pub reference: String,

@@ -22,6 +22,7 @@ mod plans;
 mod retention;
 mod sessions;
 mod settlements;
+mod shares;
 mod statement;
 mod usage;
 mod users;

@@ -8,9 +8,9 @@
 //! lease is gone (its replica was taken for dead) or too small takes the balance alone, below zero if
 //! it must: the run has happened, and the money is owed.
 //!
-//! Three entries at most tell what became of the money of a run: the `charge` goes from the wallet to what the provider
-//! is owed, the `fee` from the wallet to the operator, and the `discount` from the operator to the provider. The
-//! activity of the day is counted along.
+//! Three entries tell what became of the money of a run: the `charge` goes from the wallet to what the provider is owed,
+//! the `fee` from the wallet to the operator, and the `discount` from the operator to the provider. Where several
+//! providers made its steps, [`super::shares`] adds what goes on to each. The activity of the day is counted along.
 //!
 //! The engines differ only in how rows travel: arrays through UNNEST, or values into a table of the writer's own.
 
@@ -24,7 +24,7 @@ use super::accounts::wallet_of;
 use super::columns::Columns;
 use super::db::{Engine, write};
 use super::keys::key_hash;
-use super::{Store, StoreError};
+use super::{Store, StoreError, shares};
 use crate::domain::calendar::Windows;
 use crate::domain::generation::Generation;
 use crate::domain::ids::KeyHash;
@@ -239,7 +239,11 @@ async fn settle_postgres(
         .filter(|row| row.is_charged())
         .flat_map(|row| {
             let operator = (row.fee() != row.discount()).then(|| "operator:fees".to_owned());
-            [wallet(row), payable(row)].into_iter().chain(operator)
+            let shared = shares::of(row).map(|share| share.provider);
+            [wallet(row), payable(row)]
+                .into_iter()
+                .chain(operator)
+                .chain(shared)
         })
         .collect();
     let accounts: Vec<String> = accounts.into_iter().collect();
@@ -290,6 +294,7 @@ async fn settle_postgres(
         .bind(windows.month)
         .fetch_all(&mut *tx)
         .await?;
+    shares::enter!(tx, batch);
     tx.commit().await?;
     Ok(short)
 }
@@ -362,6 +367,7 @@ async fn settle_sqlite(
         .bind(windows.month)
         .fetch_all(&mut *tx)
         .await?;
+    shares::enter!(tx, batch);
     tx.commit().await?;
     Ok(short)
 }
@@ -370,7 +376,7 @@ fn wallet(row: &Settlement) -> String {
     wallet_of(&row.generation.account)
 }
 
-fn payable(row: &Settlement) -> String {
+pub(super) fn payable(row: &Settlement) -> String {
     format!("payable:{}", row.provider().unwrap_or("unknown"))
 }
 

@@ -9,7 +9,7 @@ use std::future::Future;
 use tokio::sync::{mpsc, oneshot};
 
 use super::source::StreamError;
-use crate::domain::event::{Choice, Forwarded, Reply};
+use crate::domain::event::{Choice, Forwarded, Maker, Reply};
 use crate::domain::generation::Charge;
 use crate::domain::ids::{GenerationId, ModelId};
 use crate::domain::route::Report;
@@ -38,6 +38,8 @@ pub struct Receipt {
     pub usage: Usage,
     /// Web searches that the gateway made, beside those that the provider did.
     pub searches: u64,
+    /// Calls of the gateway's tools that the model made; `None` where it made none.
+    pub tool_calls: Option<u64>,
     /// What was charged.
     pub charge: Charge,
     /// OpenAI's `system_fingerprint`.
@@ -90,6 +92,8 @@ pub enum Delivery {
     Choice(Box<Choice>),
     /// The provider's own event, in the client's form.
     Forwarded(Box<Forwarded>),
+    /// Another goes on with the answer from here.
+    Maker(Box<Maker>),
     /// The run is settled: what was held back, and the receipt.
     Settled(Held, Box<Receipt>),
     /// The answer broke off after it had begun; with what became of the endpoints, for a caller who asked.

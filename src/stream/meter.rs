@@ -49,7 +49,7 @@ impl Meter {
             Event::Choice(choice) => self.choice(choice),
             Event::Usage(tokens) => self.report(tokens),
             Event::About(about) => self.about(about),
-            Event::Step => self.step(),
+            Event::Step(_) => self.step(),
             // What it means is told beside it.
             Event::Forwarded(_) => {}
         }

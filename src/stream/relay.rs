@@ -63,7 +63,8 @@ pub async fn relay<E>(
                 let Some(choice) = now else { continue };
                 Delivery::Choice(choice)
             }
-            Event::Step | Event::Usage(_) | Event::About(_) => continue,
+            Event::Step(Some(maker)) => Delivery::Maker(maker),
+            Event::Step(None) | Event::Usage(_) | Event::About(_) => continue,
         };
         if client.deliver(delivery).await.is_err() {
             break Ending::Left;

@@ -16,6 +16,8 @@ pub struct Turn {
     reasoning: Vec<JsonText>,
     details: Vec<Raw>,
     calls: Vec<Call>,
+    /// Calls of the gateway's tool that were told of.
+    told: usize,
     finish: Option<Finish>,
 }
 
@@ -47,6 +49,7 @@ impl Turn {
             reasoning: Vec::new(),
             details: Vec::new(),
             calls: Vec::new(),
+            told: 0,
             finish: None,
         }
     }
@@ -86,6 +89,24 @@ impl Turn {
             arguments: text(&call.arguments),
         };
         Some(self.calls.iter().map(asked).collect())
+    }
+
+    /// How many calls of the gateway's tool there are beyond those that were told before.
+    pub fn newly_asked(&mut self) -> u64 {
+        let calls = self.calls.iter().filter(|call| call.mine).count();
+        let before = std::mem::replace(&mut self.told, calls);
+        calls.saturating_sub(before) as u64
+    }
+
+    /// The names of the tools that it called.
+    pub fn called(&self) -> Vec<String> {
+        let names = self.calls.iter().filter_map(|call| call.name.as_ref());
+        names.map(JsonText::to_text).collect()
+    }
+
+    /// Why it ended, as the provider has it.
+    pub fn ended(&self) -> Option<&Finish> {
+        self.finish.as_ref()
     }
 
     /// Why it ended. A client that sees no call is not told of one.

@@ -1,5 +1,6 @@
 //! Charges: exactly once, from the lease first, counted in their windows.
 
+use turnpike::domain::generation::Leg;
 use turnpike::domain::money::Nanos;
 use turnpike::domain::principal::LimitReset;
 use turnpike::domain::usage::{Tokens, Usage, UsageSource};
@@ -38,6 +39,36 @@ on_both_engines! {
         assert_eq!(stored.settled_at, NOON + 5);
         assert!(store.generation(&theirs, generation.id.as_str()).await.unwrap().is_none());
         assert!(store.generation(&mine, "gen-0-none").await.unwrap().is_none());
+    }
+
+    async fn what_several_providers_made_is_charged_once_and_shared(db: TestDb) {
+        let store = db.open().await;
+        let account = account(&store, 1_000).await;
+        let who = key(&store, &account, None).await;
+        let leg = |provider: &str, gross: i64| Leg {
+            model: "acme/orca".into(),
+            provider: provider.into(),
+            endpoint: provider.into(),
+            steps: 1,
+            gross: Nanos(gross),
+        };
+        let mut generation = run(&who, 300);
+        generation.legs = vec![leg("lab-b", 70), leg("lab-a", 30), leg("lab-c", 0), leg("lab-b", 5)];
+        let shared = settlement("a", generation, NOON);
+        store.settle(std::slice::from_ref(&shared)).await.unwrap();
+        store.settle(&[shared.clone(), settlement("a", run(&who, 1), NOON), shared]).await.unwrap();
+        assert_eq!(store.credits(&account).await.unwrap().used, Nanos(301));
+        let mut steps = Vec::new();
+        let all = store.each_entry(0, i64::MAX, |entry| {
+            if entry.kind == "step" {
+                steps.push((entry.debit, entry.credit, entry.amount.0));
+            }
+            Ok::<_, StoreError>(())
+        });
+        all.await.unwrap();
+        let step = |amount: i64| ("payable:lab-a".to_owned(), "payable:lab-b".to_owned(), amount);
+        assert_eq!(steps, [step(70), step(5)]);
+        assert!(store.verify().await.unwrap().holds());
     }
 
     async fn a_free_run_is_kept_and_moves_nothing(db: TestDb) {

@@ -13,3 +13,4 @@ pub(crate) mod proxy;
 pub(crate) mod scale;
 pub(crate) mod server;
 pub(crate) mod upstream;
+pub(crate) mod web;

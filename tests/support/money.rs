@@ -86,6 +86,7 @@ pub(crate) fn run(who: &Principal, net: i64) -> Generation {
         route: None,
         search: None,
         steps: Vec::new(),
+        legs: Vec::new(),
         referer: None,
         title: None,
         user_agent: None,

@@ -72,6 +72,10 @@ impl StreamSkin for OpenAi {
         self.chunks.write_choice(head, choice, out);
     }
 
+    fn taken_over(&mut self) {
+        self.chunks.forget_head();
+    }
+
     fn settled(&mut self, head: &Head, held: &[Choice], receipt: &Receipt, out: &mut Vec<u8>) {
         held.iter()
             .for_each(|choice| self.chunks.write_choice(head, choice, out));

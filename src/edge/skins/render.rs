@@ -81,6 +81,11 @@ impl ChunkFrame {
         self.shape
     }
 
+    /// Another answers from here: what is known of the head is so no more.
+    pub(super) fn forget_head(&mut self) {
+        self.prefix.clear();
+    }
+
     /// One chunk with a piece of a choice.
     pub(super) fn write_choice(&mut self, head: &Head, choice: &Choice, out: &mut Vec<u8>) {
         self.open(head, out);
@@ -350,7 +355,7 @@ struct UsageObject {
     #[serde(skip_serializing_if = "Option::is_none")]
     server_tool_use: Option<Searches>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    server_tool_use_details: Option<Searches>,
+    server_tool_use_details: Option<ToolUse>,
     cost_details: CostDetails,
 }
 
@@ -369,7 +374,7 @@ struct CompletionDetails {
     image_tokens: u64,
 }
 
-/// What was searched for an answer: `server_tool_use`, or `server_tool_use_details` as the schemas call it (contract 3.3).
+/// What was searched for an answer: `server_tool_use` of contract 3.3.
 #[derive(Clone, Copy, Serialize)]
 pub(super) struct Searches {
     web_search_requests: u64,
@@ -380,6 +385,30 @@ impl Searches {
     pub(super) fn of(receipt: &Receipt) -> Option<Self> {
         let web_search_requests = receipt.web_searches();
         (web_search_requests > 0).then_some(Searches {
+            web_search_requests,
+        })
+    }
+}
+
+/// The same as the schemas have it, `server_tool_use_details`: with the calls of the gateway's own tools, where there were any.
+#[derive(Clone, Copy, Serialize)]
+pub(super) struct ToolUse {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    tool_calls_requested: Option<u64>,
+    /// Those that brought a result.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    tool_calls_executed: Option<u64>,
+    web_search_requests: u64,
+}
+
+impl ToolUse {
+    /// `None` where nothing was searched, nor was to be.
+    pub(super) fn of(receipt: &Receipt) -> Option<Self> {
+        let web_search_requests = receipt.web_searches();
+        let tool_calls_requested = receipt.tool_calls;
+        (web_search_requests > 0 || tool_calls_requested.is_some()).then_some(ToolUse {
+            tool_calls_requested,
+            tool_calls_executed: tool_calls_requested.map(|_| receipt.searches),
             web_search_requests,
         })
     }
@@ -405,7 +434,6 @@ impl CostDetails {
 
 fn write_usage_object(receipt: &Receipt, out: &mut Vec<u8>) {
     let (tokens, charge) = (&receipt.usage.tokens, &receipt.charge);
-    let searches = Searches::of(receipt);
     let usage = UsageObject {
         prompt_tokens: tokens.prompt,
         completion_tokens: tokens.completion,
@@ -423,8 +451,8 @@ fn write_usage_object(receipt: &Receipt, out: &mut Vec<u8>) {
             audio_tokens: tokens.audio_out,
             image_tokens: tokens.image_out,
         },
-        server_tool_use: searches,
-        server_tool_use_details: searches,
+        server_tool_use: Searches::of(receipt),
+        server_tool_use_details: ToolUse::of(receipt),
         cost_details: CostDetails::of(charge),
     };
     // Plain numbers cannot fail to serialise; a null would still be valid JSON if they did.

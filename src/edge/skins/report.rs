@@ -45,6 +45,7 @@ fn searched(search: &Searched) -> Value {
     let Searched {
         engine,
         by_the_model,
+        requested,
         searches,
         results,
         price,
@@ -58,6 +59,9 @@ fn searched(search: &Searched) -> Value {
         Some(reason) => format!("{engine} found nothing ({reason}); answered without results"),
     };
     let mut data = json!({ "engine": engine, "searches": searches, "results": results });
+    if *by_the_model {
+        data["requested"] = (*requested).into();
+    }
     if let Some(reason) = failure {
         data["failure"] = reason.as_str().into();
     }

@@ -284,6 +284,25 @@ proptest! {
         prop_assert!(-1_000_000_000 < twice_over && twice_over <= 1_000_000_000, "{net} for {exact}");
     }
 
+    /// Steps at several endpoints are rounded together, and what each is owed of it adds up.
+    #[test]
+    fn steps_at_several_endpoints_are_rounded_once(one in any_prices(), other in any_prices(), steps in prop::collection::vec(any_tokens(), 3), ppm in 1_i64..2_000_000) {
+        let schedule = Some(Schedule { hours: vec![(0, 1_440)], weekdays_only: false, multiplier_ppm: ppm });
+        let (one, other) = (Pricing { base: one, schedule, ..Pricing::default() }, Pricing { base: other, ..Pricing::default() });
+        let last = reported(steps[2]);
+        let legs = [Leg { pricing: &one, steps: &steps[..1] }, Leg { pricing: &other, steps: &steps[1..2] }];
+        let with = |legs: &[Leg<'_>]| charge_with_steps(legs, &one, &[], Some(&last), Some(FinishReason::Stop), 0, &Terms::default()).gross.0;
+        let alone = |pricing: &Pricing, tokens: Tokens| charge(pricing, Some(&reported(tokens)), Some(FinishReason::Stop), 0, &Terms::default()).gross.0;
+        let apart = [alone(&one, steps[0]), alone(&other, steps[1]), alone(&one, steps[2])];
+        prop_assert!((with(&legs) - apart.iter().sum::<i64>()).abs() <= 1, "each is half a nano-dollar off at most");
+        prop_assert_eq!(with(&[]), apart[2]);
+        let shares = shares(&legs, 0);
+        let rest = with(&legs) - shares.iter().map(|share| share.0).sum::<i64>();
+        for (share, apart) in [(shares[0].0, apart[0]), (shares[1].0, apart[1]), (rest, apart[2])] {
+            prop_assert!(share >= 0 && (share - apart).abs() <= 1, "{share} for {apart}");
+        }
+    }
+
     /// Whatever is used within the bounds, it costs no more than was held.
     #[test]
     fn a_charge_never_exceeds_the_ceiling(prices in any_prices(), tokens in any_tokens(), terms in any_terms()) {

@@ -1,8 +1,8 @@
 //! The web search of `:online` and the `web` plugin (contract 8.2): who searches, what for, and how what is found
 //! comes before the model.
 //!
-//! A search is made once, before the first attempt. Where it is made is the operator's to say: no field of a request
-//! reaches an address, and what a page says reaches the model as a quotation alone.
+//! A search is made once, before the first attempt that wants it. Where it is made is the operator's to say: no field of
+//! a request reaches an address, and what a page says reaches the model as a quotation alone.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,17 +10,14 @@ use std::time::Duration;
 use tokio::time::timeout;
 
 use crate::catalog::snapshot::Auth;
-use crate::domain::call::Spoken;
 use crate::domain::money::Nanos;
-use crate::domain::search::{Engine, Mode, SearchTool, Searched, Searcher, Source, Wish};
+use crate::domain::search::{Engine, Mode, Searched, Source, Wish};
 use crate::domain::secret::Secret;
-use crate::plan::Plan;
-use crate::rank::Candidate;
 use crate::transport::{Service, Transport, TransportError};
-use crate::wire::{WireName, wire};
 
 mod brave;
 mod engine;
+mod errand;
 mod exa;
 mod failure;
 mod firecrawl;
@@ -33,6 +30,7 @@ mod searxng;
 mod tavily;
 pub mod tool;
 
+pub use errand::{Errand, Errands};
 pub use failure::{NoSearch, SearchError};
 
 /// A longer answer of an engine is not read.
@@ -114,70 +112,6 @@ pub struct WebSearch {
     settings: Arc<Settings>,
 }
 
-/// How the web is searched for a run: decided before anything is spent.
-#[derive(Clone, Debug)]
-pub enum Errand {
-    /// The provider searches, as often as its model likes.
-    Provider(Wish),
-    /// The same, where the caller asked for it in the words of providers: those that speak its form get them as they are.
-    AsWritten(Wish),
-    /// The gateway asks an engine, once.
-    Engine(EngineSettings, Wish),
-    /// The gateway asks an engine whenever the model wants it.
-    Tool(EngineSettings, SearchTool),
-}
-
-impl Errand {
-    /// The most that the gateway's own search can cost.
-    pub fn most(&self) -> Nanos {
-        match self {
-            Errand::Provider(_) | Errand::AsWritten(_) => Nanos::ZERO,
-            Errand::Engine(engine, wish) => engine.price.of(wish.mode, wish.max_results),
-            Errand::Tool(engine, tool) => {
-                let price = engine.price.of(tool.wish.mode, tool.wish.max_results);
-                let uses = i64::try_from(tool.max_uses).unwrap_or(i64::MAX);
-                Nanos(price.0.saturating_mul(uses))
-            }
-        }
-    }
-
-    /// The searches that a provider may make and charge.
-    pub fn provider_searches(&self) -> u64 {
-        match self {
-            Errand::Provider(wish) | Errand::AsWritten(wish) => {
-                wish.max_uses.unwrap_or(native::SEARCHES)
-            }
-            Errand::Engine(..) | Errand::Tool(..) => 0,
-        }
-    }
-
-    /// The most bytes that results add to the prompt.
-    pub fn prompt_bytes(&self) -> u64 {
-        match self {
-            // What a provider finds it counts itself, and nobody knows beforehand.
-            Errand::Provider(_) | Errand::AsWritten(_) => 0,
-            Errand::Engine(_, wish) => quote::longest(wish),
-            Errand::Tool(_, tool) => quote::longest(&tool.wish),
-        }
-    }
-
-    /// The engine to ask whenever the model wants it, and its terms.
-    pub fn tool(&self) -> Option<(EngineSettings, SearchTool)> {
-        match self {
-            Errand::Tool(engine, tool) => Some((engine.clone(), tool.clone())),
-            Errand::Provider(_) | Errand::AsWritten(_) | Errand::Engine(..) => None,
-        }
-    }
-
-    /// How often the model may go on after a search.
-    pub fn further_steps(&self) -> u64 {
-        match self {
-            Errand::Tool(_, tool) => tool.max_uses,
-            Errand::Provider(_) | Errand::AsWritten(_) | Errand::Engine(..) => 0,
-        }
-    }
-}
-
 /// What an engine was asked and what came of it.
 #[derive(Debug)]
 pub struct Found {
@@ -193,75 +127,6 @@ impl WebSearch {
         WebSearch {
             transport,
             settings: Arc::new(settings),
-        }
-    }
-
-    /// Who searches for a call that wants it, before it or as its model likes. Candidates that cannot do their part are
-    /// taken out.
-    pub fn errand(
-        &self,
-        plan: &Plan,
-        candidates: &mut Vec<Candidate>,
-    ) -> Result<Option<Errand>, NoSearch> {
-        let functions = match &plan.search_tool {
-            Some(tool) => tool.among_others,
-            None => plan.needs.tools(),
-        };
-        match (&plan.search, &plan.search_tool) {
-            // Who asks for both is searched for once, and surely.
-            (Some(wish), _) => self.assigned(wish, functions, None, candidates).map(Some),
-            (None, Some(tool)) => {
-                // Whose provider searches has a tool of its own in its place; where none does, an engine takes over.
-                let native = candidates
-                    .iter()
-                    .any(|candidate| candidate.endpoint.searches());
-                let wish = Wish {
-                    searcher: match tool.wish.searcher {
-                        Searcher::Native if !native => Searcher::Any,
-                        searcher => searcher,
-                    },
-                    ..tool.wish.clone()
-                };
-                let errand = self.assigned(&wish, functions, tool.written_in, candidates)?;
-                Ok(Some(match errand {
-                    Errand::Engine(engine, _) => Errand::Tool(engine, tool.clone()),
-                    Errand::Provider(wish) if tool.written_in.is_some() => Errand::AsWritten(wish),
-                    other => other,
-                }))
-            }
-            (None, None) => Ok(None),
-        }
-    }
-
-    fn assigned(
-        &self,
-        wish: &Wish,
-        functions: bool,
-        written_in: Option<Spoken>,
-        candidates: &mut Vec<Candidate>,
-    ) -> Result<Errand, NoSearch> {
-        let fits = |candidate: &Candidate| fits(candidate, wish, functions);
-        let engine = match wish.searcher {
-            Searcher::Engine(engine) => Some(self.configured(engine)?),
-            Searcher::Native => None,
-            // The search is one for all attempts, so the provider's own serves where all of them have it.
-            Searcher::Any if candidates.iter().all(fits) => None,
-            Searcher::Any => self.usual(),
-        };
-        if let Some(engine) = engine {
-            return Ok(Errand::Engine(engine.clone(), wish.clone()));
-        }
-        if wish.searcher == Searcher::Native {
-            // What its search cannot do the wire says.
-            candidates.retain(|candidate| candidate.endpoint.searches());
-        } else {
-            // Of one that speaks the caller's form nothing need be known: it is told what the caller wrote.
-            candidates.retain(|candidate| fits(candidate) || speaks(candidate, written_in));
-        }
-        match (candidates.is_empty(), wish.searcher) {
-            (false, _) => Ok(Errand::Provider(wish.clone())),
-            (true, Searcher::Native) => Err(NoSearch::NotNative),
-            (true, _) => Err(NoSearch::NotConfigured),
         }
     }
 
@@ -315,21 +180,6 @@ impl WebSearch {
     }
 }
 
-/// Whether an endpoint is told the request as it was written.
-fn speaks(candidate: &Candidate, form: Option<Spoken>) -> bool {
-    let spoken = wire(candidate.endpoint.target.wire).and_then(|wire| wire.speaks());
-    form.is_some() && spoken == form
-}
-
-/// Whether an endpoint's provider can make such a search. Google's takes no list of domains (contract 8.2), and most of its
-/// models do not search beside functions.
-fn fits(candidate: &Candidate, wish: &Wish, functions: bool) -> bool {
-    let endpoint = &candidate.endpoint;
-    let googles = matches!(endpoint.target.wire, WireName::Gemini | WireName::Vertex);
-    let limited = !(wish.include.is_empty() && wish.exclude.is_empty());
-    endpoint.searches() && !(googles && (limited || functions))
-}
-
 /// An engine as the dialer knows it.
 fn service(engine: &EngineSettings) -> Service {
     let auth = match (&engine.key, engine.engine) {
@@ -354,6 +204,7 @@ impl Found {
         let searched = Searched {
             engine: engine.engine.as_str().to_owned(),
             by_the_model: false,
+            requested: 0,
             searches: 1,
             results: sources.len() as u64,
             price: engine.price.of(wish.mode, sources.len()),

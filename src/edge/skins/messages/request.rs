@@ -11,7 +11,7 @@ use crate::edge::error::ApiError;
 use crate::edge::skins::fields::{field, parse};
 
 /// Fields that mean the same in both forms.
-const SHARED: [&str; 15] = [
+const SHARED: [&str; 16] = [
     "model",
     "models",
     "max_tokens",
@@ -27,6 +27,7 @@ const SHARED: [&str; 15] = [
     "session_id",
     "trace",
     "route",
+    "stop_server_tools_when",
 ];
 
 #[derive(Deserialize)]

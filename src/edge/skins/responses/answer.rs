@@ -9,7 +9,7 @@ use crate::clock::now_ms;
 use crate::domain::event::{Choice, Finish, FinishReason};
 use crate::domain::json::JsonObject;
 use crate::edge::error::ApiError;
-use crate::edge::skins::render::Searches;
+use crate::edge::skins::render::{Searches, ToolUse};
 use crate::edge::skins::report;
 use crate::stream::client::{Head, Receipt, Whole};
 
@@ -156,9 +156,10 @@ pub(super) fn usage(receipt: &Receipt) -> Value {
         },
     });
     if let Some(searches) = Searches::of(receipt) {
-        for name in ["server_tool_use", "server_tool_use_details"] {
-            usage[name] = json!(searches);
-        }
+        usage["server_tool_use"] = json!(searches);
+    }
+    if let Some(used) = ToolUse::of(receipt) {
+        usage["server_tool_use_details"] = json!(used);
     }
     usage
 }

@@ -13,7 +13,7 @@ use crate::edge::error::ApiError;
 use crate::edge::skins::fields::{field, parse};
 
 /// Fields that mean the same in both forms.
-const SHARED: [&str; 26] = [
+const SHARED: [&str; 27] = [
     "model",
     "models",
     "stream",
@@ -40,6 +40,7 @@ const SHARED: [&str; 26] = [
     "prompt_cache_key",
     "prompt_cache_options",
     "max_tool_calls",
+    "stop_server_tools_when",
 ];
 
 #[derive(Deserialize)]
