@@ -100,6 +100,15 @@ if (playground) {
     }
   }
 
+  // A page that the answer is from, once; a link leads to the web alone.
+  const cite = (list, page) => {
+    if (!/^https?:\/\//.test(page?.url ?? "") || all("a", list).some((link) => link.getAttribute("href") === page.url)) return;
+    const link = Object.assign(document.createElement("a"), { href: page.url, rel: "noopener noreferrer nofollow", textContent: page.title || page.url });
+    const item = document.createElement("li");
+    item.append(link);
+    list.append(item);
+  };
+
   const run = async (request, signal) => {
     const card = template.content.firstElementChild.cloneNode(true);
     const part = (name) => card.querySelector(`[data-part=${name}]`);
@@ -126,6 +135,7 @@ if (playground) {
         if ((delta.content || delta.reasoning) && !part("first").textContent) part("first").textContent = since();
         if (delta.reasoning) part("reasoning").append(delta.reasoning);
         if (delta.content) part("text").append(delta.content);
+        for (const { url_citation: page } of delta.annotations ?? []) cite(part("sources"), page);
         if (event.usage) {
           part("tokens").textContent = `${event.usage.prompt_tokens} → ${event.usage.completion_tokens}`;
           if (typeof event.usage.cost === "number") part("cost").textContent = dollars(event.usage.cost);

@@ -9,6 +9,7 @@ use crate::support::client::Answer;
 use crate::support::db::on_both_engines;
 use crate::support::server::Server;
 use crate::support::upstream::Upstream;
+use crate::support::web;
 
 async fn send(browser: &Browser, token: &str, body: &Value) -> Answer {
     let headers = [
@@ -144,5 +145,28 @@ async fn strangers_cannot_play() {
         send(&stranger, "", &body).await.status,
         StatusCode::SEE_OTHER
     );
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn an_answer_after_a_web_search_shows_its_pages() {
+    let (engine, model) = (web::engine().await, web::counting(600, web::CITED).await);
+    let server = web::online(&engine, &model).await;
+    let (_, browser) = server.person("ann@example.com", false).await;
+    let fields = [
+        ("model", "acme/orca"),
+        ("variant", "online"),
+        ("prompt", "Who won?"),
+    ];
+    let page = browser
+        .submit("/playground", "/playground", &fields)
+        .await
+        .text();
+    for link in [
+        "<a href=\"https://sport.example/a\" rel=\"noopener noreferrer nofollow\">Match report</a>",
+        "<a href=\"https://sport.example/b\" rel=\"noopener noreferrer nofollow\">https://sport.example/b</a>",
+    ] {
+        assert_eq!(page.matches(link).count(), 1, "{page}");
+    }
     server.stop().await;
 }

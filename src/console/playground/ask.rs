@@ -27,6 +27,8 @@ pub(super) struct Said {
     pub(super) slug: String,
     pub(super) text: String,
     pub(super) reasoning: String,
+    /// The pages of the web that it was told of.
+    pub(super) sources: Vec<Page>,
     pub(super) failure: Option<String>,
     pub(super) provider: String,
     pub(super) tokens: Option<(u64, u64)>,
@@ -34,6 +36,26 @@ pub(super) struct Said {
     pub(super) generation: String,
     /// Why that provider.
     pub(super) why: String,
+}
+
+/// A page of the web.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+pub(super) struct Page {
+    pub(super) url: String,
+    title: Option<String>,
+}
+
+impl Page {
+    /// Its title, or its address where it has none.
+    pub(super) fn name(&self) -> &str {
+        let title = self.title.as_deref().filter(|title| !title.is_empty());
+        title.unwrap_or(&self.url)
+    }
+
+    /// Whether its address is one that a link may lead to.
+    fn is_of_the_web(&self) -> bool {
+        self.url.starts_with("https://") || self.url.starts_with("http://")
+    }
 }
 
 impl Ask {
@@ -98,6 +120,28 @@ struct Choice {
 struct Message {
     content: Option<String>,
     reasoning: Option<String>,
+    annotations: Option<Vec<Annotation>>,
+}
+
+#[derive(Deserialize)]
+struct Annotation {
+    /// Files are annotations too.
+    url_citation: Option<Page>,
+}
+
+impl Message {
+    /// The pages that are cited, each once.
+    fn sources(&self) -> Vec<Page> {
+        let annotations = self.annotations.iter().flatten();
+        let cited = annotations.filter_map(|annotation| annotation.url_citation.as_ref());
+        let mut pages: Vec<Page> = Vec::new();
+        for page in cited.filter(|page| page.is_of_the_web()) {
+            if !pages.iter().any(|known| known.url == page.url) {
+                pages.push(page.clone());
+            }
+        }
+        pages
+    }
 }
 
 #[derive(Deserialize)]
@@ -141,9 +185,11 @@ impl Said {
             .into_iter()
             .next()
             .map(|first| first.message);
+        let sources = message.as_ref().map(Message::sources);
         let (text, reasoning) =
             message.map_or((None, None), |message| (message.content, message.reasoning));
         Said {
+            sources: sources.unwrap_or_default(),
             text: text.unwrap_or_default(),
             reasoning: reasoning.unwrap_or_default(),
             provider: answered.provider,
@@ -196,6 +242,13 @@ mod tests {
         assert_eq!((said.text.as_str(), said.tokens), ("Hi", Some((1, 2))));
         assert_eq!(said.why, "for its price");
         assert_eq!(said.cost, Some(Nanos(250)));
+        let said = Said::read("m", br#"{"id":"gen-1","choices":[{"message":{"content":"Hi","annotations":[
+            {"type":"url_citation","url_citation":{"url":"https://a.example/","title":"A","start_index":0}},
+            {"type":"url_citation","url_citation":{"url":"https://a.example/","title":"A"}},
+            {"type":"url_citation","url_citation":{"url":"javascript:alert(1)","title":"B"}},
+            {"type":"file","file":{"hash":"x"}},{"type":"url_citation","url_citation":{"url":"http://c.example"}}]}}]}"#);
+        let names: Vec<&str> = said.sources.iter().map(Page::name).collect();
+        assert_eq!(names, ["A", "http://c.example"]);
         let said = Said::read("m", br#"{"error":{"code":402,"message":"Insufficient"}}"#);
         assert_eq!(said.failure.as_deref(), Some("Insufficient"));
         assert!(Said::read("m", b"<html>").failure.is_some());

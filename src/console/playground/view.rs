@@ -9,11 +9,12 @@ use crate::console::format::{count, dollars};
 use crate::console::page::{self, Place, select, token_of};
 use crate::console::visit::Person;
 
-const VARIANTS: [(&str, &str); 4] = [
+const VARIANTS: [(&str, &str); 5] = [
     ("", "as usual"),
     ("nitro", "fastest (:nitro)"),
     ("floor", "cheapest (:floor)"),
     ("exacto", "best with tools (:exacto)"),
+    ("online", "after a web search (:online)"),
 ];
 
 /// The form, and what was said to it.
@@ -98,6 +99,7 @@ fn card(said: &Said) -> Markup {
             div.thought data-part="reasoning" { (said.reasoning) }
             div.answer data-part="text" { (said.text) }
             p.hint data-part="why" { (said.why) }
+            ul.sources data-part="sources" { @for page in &said.sources { li { a href=(page.url) rel="noopener noreferrer nofollow" { (page.name()) } } } }
             dl.receipt {
                 div { dt { "Provider" } dd data-part="provider" { (said.provider) } }
                 div { dt { "Tokens" } dd data-part="tokens" { @if let Some((prompt, completion)) = said.tokens { (count(prompt)) " → " (count(completion)) } } }
