@@ -190,6 +190,7 @@ fn receipt() -> Receipt {
             source: UsageSource::Reported,
         },
         searches: 0,
+        tool_calls: None,
         charge: Charge::default(),
         system_fingerprint: None,
         service_tier: None,

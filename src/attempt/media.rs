@@ -30,8 +30,11 @@ pub(super) enum Inline {
 #[derive(Default)]
 pub struct Files {
     /// All of them, and the documents alone.
-    fetched: [OnceCell<Result<Vec<(JsonText, JsonText)>, Failure>>; 2],
+    fetched: [OnceCell<Result<Replacements, Failure>>; 2],
 }
+
+/// Addresses, and what stands in their place.
+type Replacements = Vec<(JsonText, JsonText)>;
 
 impl Files {
     /// A call of the request with every file in it that is wanted and was named by address.
@@ -76,7 +79,7 @@ impl Files {
 async fn fetched(
     named: Vec<(String, JsonText)>,
     fetcher: &Fetcher,
-) -> Result<Vec<(JsonText, JsonText)>, Failure> {
+) -> Result<Replacements, Failure> {
     if named.len() > MOST {
         let reason =
             format!("the endpoint takes files inline, and more than {MOST} are named by address");

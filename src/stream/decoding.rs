@@ -57,7 +57,7 @@ mod tests {
 
     impl StreamDecoder for Counts {
         fn frame(&mut self, _: &Frame, events: &mut Vec<Event>) -> Result<(), DecodeError> {
-            events.push(Event::Step);
+            events.push(Event::Step(None));
             Ok(())
         }
 
