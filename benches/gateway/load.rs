@@ -127,10 +127,14 @@ impl Client {
         Ok(Client(Reader::new(stream)))
     }
 
-    /// Sends a request and reads up to the first bytes of its body.
+    /// Sends a request and reads up to the first bytes of its body, which must be a good one.
     pub(crate) async fn begin(&mut self, request: &[u8]) -> Result<()> {
         self.0.stream().write_all(request).await?;
-        self.0.begin().await.map(drop)
+        self.0.begin().await?;
+        match self.0.status()? {
+            200 => Ok(()),
+            status => Err(format!("answered {status}").into()),
+        }
     }
 
     /// Reads what was begun to its end, and says whether it is complete.

@@ -31,21 +31,36 @@ fn main() -> Result<()> {
         return runtime.block_on(upstream::serve());
     }
     let quick = arguments.iter().any(|word| word == "--quick");
-    runtime.block_on(compare(quick))
+    let parts: Vec<&str> = PARTS
+        .into_iter()
+        .filter(|part| arguments.iter().any(|word| word == part))
+        .collect();
+    let chosen = if parts.is_empty() {
+        PARTS.to_vec()
+    } else {
+        parts
+    };
+    runtime.block_on(compare(&chosen, quick))
 }
 
-async fn compare(quick: bool) -> Result<()> {
+/// What can be measured, and named to measure nothing else.
+const PARTS: [&str; 5] = ["start", "phases", "idle", "slow", "overload"];
+
+async fn compare(chosen: &[&str], quick: bool) -> Result<()> {
     let mut out = std::io::stdout();
-    let started = start::measure().await?;
-    writeln!(out, "{}", table::start(&started))?;
+    if chosen.contains(&"start") {
+        writeln!(out, "{}", table::start(&start::measure().await?))?;
+    }
     let bench = targets::Bench::start().await?;
-    let rows = phases::run(&bench, quick).await?;
-    writeln!(out, "{}", table::phases(&rows))?;
-    let idle = idle::measure(&bench, quick).await?;
-    writeln!(out, "{}", table::idle(&idle))?;
-    let slow = slow::measure(&bench, quick).await?;
-    writeln!(out, "{}", table::slow(&slow))?;
-    let overload = overload::measure(&bench, quick).await?;
-    writeln!(out, "{}", table::overload(&overload))?;
+    for part in chosen {
+        let table = match *part {
+            "phases" => table::phases(&phases::run(&bench, quick).await?),
+            "idle" => table::idle(&idle::measure(&bench, quick).await?),
+            "slow" => table::slow(&slow::measure(&bench, quick).await?),
+            "overload" => table::overload(&overload::measure(&bench, quick).await?),
+            _ => continue,
+        };
+        writeln!(out, "{table}")?;
+    }
     bench.verify()
 }

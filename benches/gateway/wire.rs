@@ -62,7 +62,7 @@ impl Reader {
     pub(crate) async fn answer(&mut self) -> Result<Answer> {
         let head = self.begin().await?;
         let first = Instant::now();
-        let status = std::str::from_utf8(&self.buffer[9..12])?.parse()?;
+        let status = self.status()?;
         let retry_after = memmem::find(&self.buffer[..head], b"retry-after: ").is_some();
         let complete = match content_length(&self.buffer[..head]) {
             Some(length) => {
@@ -95,6 +95,11 @@ impl Reader {
             self.at_least(head + 1).await?;
         }
         Ok(head)
+    }
+
+    /// The status of the answer that has begun.
+    pub(crate) fn status(&self) -> Result<u16> {
+        Ok(std::str::from_utf8(&self.buffer[9..12])?.parse()?)
     }
 
     /// Reads a stream that has begun to its end, and says whether it is complete.
