@@ -118,16 +118,27 @@ impl Raw {
     /// The value with strings in it replaced, and everything between them as it is. The strings are parts of this
     /// value, in the order in which they stand in it; a string from elsewhere is left out.
     pub fn replaced(&self, strings: &[(JsonText, JsonText)]) -> Raw {
+        let strings = strings.iter();
+        self.with_parts(strings.map(|(old, new)| (&old.0, &new.0)))
+    }
+
+    /// The value with one part of it replaced, and everything around it as it is. A part from elsewhere changes
+    /// nothing.
+    pub fn with(&self, part: &Raw, new: &Raw) -> Raw {
+        self.with_parts([(&part.0, &new.0)])
+    }
+
+    fn with_parts<'a>(&self, parts: impl IntoIterator<Item = (&'a Bytes, &'a Bytes)>) -> Raw {
         let mut out = Vec::with_capacity(self.0.len());
         let mut copied = 0;
-        for (old, new) in strings {
-            let at = (old.0.as_ptr() as usize).wrapping_sub(self.0.as_ptr() as usize);
-            if let Some(end) = at.checked_add(old.0.len())
+        for (old, new) in parts {
+            let at = (old.as_ptr() as usize).wrapping_sub(self.0.as_ptr() as usize);
+            if let Some(end) = at.checked_add(old.len())
                 && let Some(between) = self.0.get(copied..at)
-                && self.0.get(at..end) == Some(&old.0)
+                && self.0.get(at..end) == Some(old)
             {
                 out.extend_from_slice(between);
-                out.extend_from_slice(&new.0);
+                out.extend_from_slice(new);
                 copied = end;
             }
         }

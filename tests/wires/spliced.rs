@@ -338,6 +338,36 @@ async fn a_forwarded_stream_that_breaks_off_is_told() {
         let mut body = (same.ask)(0);
         body["stream"] = json!(true);
         let events = server.http.post(same.path, &body).await.events();
+/// A marker for the whole prompt goes where the provider would put it, and costs the request nothing that is new in it.
+#[tokio::test]
+async fn a_request_with_a_marker_for_the_whole_keeps_what_is_new_in_it() {
+    let recordings = recordings("anthropic-messages");
+    let good = recordings
+        .iter()
+        .find(|one| one.succeeded() && !one.streamed());
+    let script = replay(good.unwrap());
+    let upstream = Upstream::start(move |_| script.clone()).await;
+    let (server, _folder) = serving_with("anthropic", &upstream, "sk-1", LARGE).await;
+    let marker = json!({"type": "ephemeral", "ttl": "1h"});
+    let edits = json!({"edits": [{"type": "clear_tool_uses_20250919"}]});
+    let mut body = json!({
+        "model": "acme/orca", "max_tokens": 9, "cache_control": marker, "context_management": edits,
+        "mcp_servers": [{"type": "url", "name": "z", "url": "https://mcp.example"}],
+        "system": "Be brief.", "messages": [
+            {"role": "user", "content": "hi"},
+            {"role": "assistant", "content": [{"type": "text", "text": "Hello."}]},
+            {"role": "user", "content": [{"type": "text", "text": "And?"}, {"type": "text", "text": "Well?"}]}
+        ]
+    });
+    let sent = server.http.post("/api/v1/messages", &body).await;
+    assert_eq!(sent.status, StatusCode::OK, "{}", sent.text());
+    body["messages"][2]["content"][1]["cache_control"] = marker;
+    body["model"] = json!("orca-at-lab-a");
+    body.as_object_mut().unwrap().remove("cache_control");
+    assert_eq!(upstream.seen().remove(0).body, body);
+    server.stop().await;
+}
+
         assert_eq!((same.ordered)(&events), Ok(()));
         let failed = |event: &Value| event["type"] == "error" || event["type"] == "response.failed";
         assert!(events.iter().any(failed), "{events:?}");

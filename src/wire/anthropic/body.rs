@@ -18,7 +18,7 @@ use crate::wire::chat::{
 /// The cap on output tokens, which every request must have, where neither the caller nor the catalogue knows one.
 pub(in crate::wire) const USUAL_CAP: u64 = 4_096;
 /// So many places of a prompt can be marked for the cache.
-const MOST_MARKERS: usize = 4;
+pub(super) const MOST_MARKERS: usize = 4;
 /// What callers who want JSON get where the API has no switch for it: an instruction.
 const JSON_ONLY: &str = "Answer with one JSON object and nothing else.";
 

@@ -17,6 +17,7 @@ mod answer;
 mod block;
 mod body;
 mod conversation;
+mod marker;
 mod repeat;
 mod schema;
 mod splice;

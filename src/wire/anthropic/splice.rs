@@ -4,6 +4,7 @@
 use bytes::Bytes;
 
 use super::body::tier;
+use super::marker;
 use crate::catalog::snapshot::Target;
 use crate::domain::call::{Call, Spoken, Verbatim};
 use crate::domain::json::{JsonObject, ObjectWriter, Raw};
@@ -44,11 +45,18 @@ pub(super) fn body(call: &Call, target: &Target, (name, text): (&str, &str)) -> 
     if unsayable.is_none() && !fits(written, target) {
         return None;
     }
+    // The provider may know a marker for the whole prompt by now; where its models are served elsewhere, it is not known.
+    let marker = written.given("cache_control");
+    let marked = marker.and_then(|marker| marker::set(written, marker));
     let copied = |field: &str| {
-        let is_theirs = field != name && !NOT_COPIED.contains(&field);
+        let is_marked = marked.as_ref().is_some_and(|(marked, _)| field == *marked);
+        let is_theirs = field != name && !is_marked && !NOT_COPIED.contains(&field);
         is_theirs && written.given(field).is_some() && target.takes(field)
     };
     let mut body = written.splice(copied);
+    if let Some((field, marked)) = &marked {
+        body.raw(field, marked.as_bytes());
+    }
     body.text(name, text);
     if call.stream {
         body.raw("stream", b"true");
@@ -88,9 +96,7 @@ fn fits(written: &JsonObject, target: &Target) -> bool {
         .given("output_config")
         .and_then(Raw::object)
         .is_some_and(|config| config.given("format").is_some());
-    // A marker for the whole prompt is set on its last block.
-    let marks = written.given("cache_control").is_some();
-    thinks_so && !marks && (!has_schema || holds_to_schemas(target))
+    thinks_so && (!has_schema || holds_to_schemas(target))
 }
 
 /// The type of an object among the fields.

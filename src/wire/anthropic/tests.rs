@@ -513,7 +513,15 @@ fn a_request_in_the_same_form_is_spliced() {
     // A model that measures its thinking itself is not told a budget, and the other way round.
     check(thinks, later(), None);
     check(r#""thinking":{"type":"adaptive"},"#, earlier(), None);
-    check(r#""cache_control":{"type":"ephemeral"},"#, earlier(), None);
+    // A marker for the whole prompt stands on its last block.
+    let marker = r#""cache_control":{"type":"ephemeral"}"#;
+    check(
+        &format!(r#"{marker},"context_management":{{"edits":[]}},"#),
+        earlier(),
+        Some(&format!(
+            r#"{{"max_tokens":9,"context_management":{{"edits":[]}},"news":1,"tools":[{{"name":"f","input_schema":{{"z":{{}},"a":{{}}}}}}],"messages":[{{"role":"user","content":[{{"type":"text","text":"hi",{marker}}}]}}],"model":"#
+        )),
+    );
 }
 
 #[test]
