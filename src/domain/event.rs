@@ -134,7 +134,7 @@ pub struct ToolCall {
 pub struct Finish {
     /// The reason in the contract's vocabulary (3.2).
     pub reason: FinishReason,
-    /// The provider's own word.
+    /// The provider's own word; empty where it has none.
     pub native: String,
 }
 

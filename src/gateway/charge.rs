@@ -40,7 +40,9 @@ impl Run {
         let generation = Generation {
             served: self.served(meter),
             finish_reason: finish.map(|finish| finish.reason.as_str().to_owned()),
-            native_finish_reason: finish.map(|finish| finish.native.clone()),
+            native_finish_reason: finish
+                .map(|finish| finish.native.clone())
+                .filter(|native| !native.is_empty()),
             usage: Some(usage),
             steps,
             legs,

@@ -219,7 +219,8 @@ fn write_finish(choice: &Choice, out: &mut Vec<u8>) {
     out.extend_from_slice(b",\"finish_reason\":");
     write_optional(finish.map(|finish| finish.reason.as_str()), out);
     out.extend_from_slice(b",\"native_finish_reason\":");
-    write_optional(finish.map(|finish| finish.native.as_str()), out);
+    let native = finish.map(|finish| finish.native.as_str());
+    write_optional(native.filter(|native| !native.is_empty()), out);
 }
 
 /// A whole message shows what is absent as null, as the reference does.

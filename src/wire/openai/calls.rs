@@ -47,6 +47,11 @@ impl Calls {
         }
     }
 
+    /// Whether there is none.
+    pub(super) fn is_empty(&self) -> bool {
+        self.slots.is_empty()
+    }
+
     /// A call that is whole, as in an unstreamed answer.
     pub(super) fn whole(
         &mut self,

@@ -10,7 +10,7 @@ use super::decode::AnswerShape;
 use super::piece::{ChoiceShape, MessageShape};
 use super::repeat::OneText;
 use crate::domain::call::Call;
-use crate::domain::event::{About, Choice, Event};
+use crate::domain::event::{About, Choice, Event, Finish, FinishReason};
 use crate::domain::json::Raw;
 use crate::wire::call_id::Seed;
 use crate::wire::quirks::Quirks;
@@ -37,6 +37,8 @@ struct Progress {
     index: u32,
     calls: Calls,
     finished: bool,
+    /// Something has been said.
+    spoke: bool,
     /// A `delta` has come, so that a `message` beside later ones is the whole text again.
     in_deltas: bool,
     annotated: bool,
@@ -64,6 +66,7 @@ impl StreamDecoder for ChunkDecoder {
         }
         if data == b"[DONE]" {
             self.done = true;
+            events.extend(self.choices.iter_mut().filter_map(Progress::unexplained));
             return Ok(());
         }
         match frame.event.as_deref() {
@@ -216,6 +219,7 @@ impl Progress {
         }
         shape.complete(buffer, &mut choice.message);
         self.annotated |= choice.message.annotations.is_some();
+        self.spoke |= !choice.message.is_empty();
         // OpenRouter says it twice, the second time beside the usage.
         if !self.finished
             && let Some(finish) = shape.finish()
@@ -225,6 +229,29 @@ impl Progress {
             choice.finish = Some(finish);
         }
         choice
+    }
+}
+
+impl Progress {
+    /// The end of a choice of whose end no reason was told, though it had something to say: Snowflake tells none. The
+    /// provider has no word for it then.
+    fn unexplained(&mut self) -> Option<Event> {
+        if self.finished || !self.spoke {
+            return None;
+        }
+        self.finished = true;
+        let mut choice = Choice {
+            index: self.index,
+            ..Choice::default()
+        };
+        self.calls.close(&mut choice.message.tool_calls);
+        let reason = match self.calls.is_empty() {
+            true => FinishReason::Stop,
+            false => FinishReason::ToolCalls,
+        };
+        let native = String::new();
+        choice.finish = Some(Finish { reason, native });
+        Some(choice.into())
     }
 }
 

@@ -706,21 +706,49 @@ mod streams {
             .collect()
     }
 
+    /// What the chunks say, without the end of a choice that none of them explains.
     #[track_caller]
     fn check(choices: &[&str], expect: &[Value]) {
+        let mut said = said(choices);
+        let explained = |finish: &Finish| !finish.native.is_empty();
+        for choice in &mut said {
+            choice.finish = choice.finish.take().filter(explained);
+        }
+        said.retain(|choice| !choice.is_empty());
+        assert_eq!(said.iter().map(plain).collect::<Vec<_>>(), expect);
+    }
+
+    fn said(choices: &[&str]) -> Vec<Choice> {
         let (events, ended) = events(chunks(choices).as_bytes(), usize::MAX);
         ended.unwrap();
-        let found: Vec<Value> = events
-            .iter()
-            .filter_map(|event| {
-                if let Event::Choice(choice) = event {
-                    Some(plain(choice))
-                } else {
-                    None
-                }
-            })
-            .collect();
-        assert_eq!(found, expect);
+        let choice = |event| match event {
+            Event::Choice(choice) => Some(*choice),
+            _ => None,
+        };
+        events.into_iter().filter_map(choice).collect()
+    }
+
+    /// Snowflake's streams.
+    #[test]
+    fn an_end_that_nobody_explains_is_one_all_the_same() {
+        let check = |choices: &[&str], expect: &[Value]| {
+            let said = said(choices);
+            assert_eq!(said.iter().map(plain).collect::<Vec<_>>(), expect);
+        };
+        let text = r#""delta":{"role":"assistant","content":"a"}"#;
+        check(
+            &[text],
+            &[json!({"content": "a"}), json!({"finish": "stop/"})],
+        );
+        check(
+            &[r#""delta":{"tool_calls":[{"index":0,"id":"c","function":{"name":"f"}}]}"#],
+            &[
+                json!({"calls": [[0, "c", "f", null]]}),
+                json!({"calls": [[0, null, null, "{}"]], "finish": "tool_calls/"}),
+            ],
+        );
+        // Nothing was said: that is no answer.
+        check(&[r#""delta":{"role":"assistant","content":""}"#], &[]);
     }
 
     #[test]

@@ -26,6 +26,16 @@ pub(crate) fn meaning(recording: &Recording) -> Meaning {
             meaning.tokens = Some(counts(usage, &recording.provider));
         }
     }
+    // Snowflake's streams have no reason for their end.
+    let ended = recording.response.body.as_str();
+    if ended.is_some_and(|stream| stream.contains("data: [DONE]")) {
+        for said in meaning.choices.values_mut() {
+            let calls = !said.calls.is_empty();
+            let reason = if calls { "tool_calls" } else { "stop" };
+            let unexplained = || (reason.to_owned(), String::new());
+            said.finish.get_or_insert_with(unexplained);
+        }
+    }
     meaning
 }
 
