@@ -54,6 +54,9 @@ impl Echo {
         let text = given("text").unwrap_or_else(|| json!({ "format": { "type": "text" } }));
         echo.insert("text".to_owned(), text);
         Echo(echo)
+        // This one is never null.
+        let likeliest = given("top_logprobs").map(|most| ("top_logprobs".to_owned(), most));
+        echo.extend(likeliest);
     }
 
     fn result(&self, head: &Head, status: &str, output: &[Value]) -> Value {
@@ -93,7 +96,7 @@ pub(super) fn whole(echo: &Echo, whole: &Whole) -> Bytes {
     // The events of a whole answer interest nobody.
     let mut untold = Vec::new();
     if let Some(choice) = choice {
-        items.take(&choice.message, &mut untold);
+        items.take(choice, &mut untold);
     }
     items.end(&mut untold);
     let finish = choice.and_then(|choice| choice.finish.as_ref());
@@ -195,7 +198,7 @@ impl ResponseStream {
 
     pub(super) fn choice(&mut self, head: &Head, choice: &Choice, out: &mut Vec<u8>) {
         self.begin(head, out);
-        self.items.take(&choice.message, out);
+        self.items.take(choice, out);
         if choice.finish.is_some() {
             self.finish.clone_from(&choice.finish);
         }

@@ -2,7 +2,9 @@
 
 use serde_json::{Value, json};
 
-use crate::domain::event::Message;
+use super::logprobs;
+use super::parts::{Kind, part};
+use crate::domain::event::Choice;
 use crate::domain::json::{JsonText, Raw, unescape};
 use crate::edge::skins::blocks::{Block, Blocks, Delta, Step};
 
@@ -14,6 +16,8 @@ pub(super) struct Items {
     blocks: Blocks,
     open: Option<Open>,
     done: Vec<Value>,
+    /// Tokens whose text is yet to come: a provider may tell of half a letter.
+    tokens: Vec<Value>,
     sequence: u64,
 }
 
@@ -25,16 +29,8 @@ struct Open {
     item: Value,
     /// What its deltas added up to, escaped.
     text: Vec<u8>,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Kind {
-    Text,
-    Refusal,
-    Thinking,
-    Summary,
-    Hidden,
-    Call,
+    /// How likely its tokens were, where that is known.
+    tokens: Vec<Value>,
 }
 
 impl Items {
@@ -45,6 +41,7 @@ impl Items {
             blocks: Blocks::joining_hidden(),
             open: None,
             done: Vec::new(),
+            tokens: Vec::new(),
             sequence: 0,
         }
     }
@@ -55,10 +52,20 @@ impl Items {
     }
 
     /// Adds a message, or a piece of one.
-    pub(super) fn take(&mut self, message: &Message, out: &mut Vec<u8>) {
+    pub(super) fn take(&mut self, choice: &Choice, out: &mut Vec<u8>) {
+        self.tokens
+            .extend(logprobs::tokens(choice.logprobs.as_ref()));
         let mut steps = Vec::new();
-        self.blocks.take(message, &mut steps);
+        self.blocks.take(&choice.message, &mut steps);
         self.tell(steps, out);
+        // Of anything but a text, they have no place.
+        if !self
+            .open
+            .as_ref()
+            .is_some_and(|open| open.kind == Kind::Text)
+        {
+            self.tokens.clear();
+        }
     }
 
     /// The answer is complete.
@@ -162,6 +169,7 @@ impl Items {
             id,
             item,
             text: Vec::new(),
+            tokens: Vec::new(),
         });
     }
 
@@ -170,7 +178,7 @@ impl Items {
         let Some(open) = &mut self.open else { return };
         open.text.extend_from_slice(text.escaped());
         let (name, rest) = match open.kind {
-            Kind::Text => ("output_text", ",\"content_index\":0,\"logprobs\":[]"),
+            Kind::Text => ("output_text", ",\"content_index\":0"),
             Kind::Refusal => ("refusal", ",\"content_index\":0"),
             Kind::Thinking => ("reasoning_text", ",\"content_index\":0"),
             Kind::Summary => ("reasoning_summary_text", ",\"summary_index\":0"),
@@ -188,6 +196,15 @@ impl Items {
         out.extend_from_slice(id.as_bytes());
         out.extend_from_slice(b",\"delta\":");
         out.extend_from_slice(text.as_bytes());
+        if open.kind == Kind::Text {
+            out.extend_from_slice(b",\"logprobs\":");
+            let tokens = std::mem::take(&mut self.tokens);
+            match tokens.as_slice() {
+                [] => out.extend_from_slice(b"[]"),
+                tokens => out.extend_from_slice(json!(tokens).to_string().as_bytes()),
+            }
+            open.tokens.extend(tokens);
+        }
         out.extend_from_slice(b"}\n\n");
     }
 
@@ -220,6 +237,7 @@ impl Items {
             id,
             mut item,
             text,
+            mut tokens,
         }) = self.open.take()
         else {
             return;
@@ -237,6 +255,10 @@ impl Items {
             {
                 part["annotations"] = annotations;
             }
+            if kind == Kind::Text {
+                tokens.append(&mut self.tokens);
+                part["logprobs"] = json!(tokens);
+            }
             let mut done = json!({ "item_id": id, "output_index": index });
             done[part_index] = 0.into();
             let mut text_done = done.clone();
@@ -246,7 +268,7 @@ impl Items {
                 "text"
             }] = text.into();
             if kind == Kind::Text {
-                text_done["logprobs"] = json!([]);
+                text_done["logprobs"] = part["logprobs"].clone();
             }
             self.event(list.text_done(name), text_done, out);
             if kind.told_part().is_some() {
@@ -261,71 +283,6 @@ impl Items {
             out,
         );
         self.done.push(item);
-    }
-}
-
-/// Which list of an item its parts stand in.
-#[derive(Clone, Copy)]
-enum List {
-    Content,
-    Summary,
-}
-
-impl List {
-    fn field(self) -> &'static str {
-        match self {
-            List::Content => "content",
-            List::Summary => "summary",
-        }
-    }
-
-    fn added(self) -> &'static str {
-        match self {
-            List::Content => "response.content_part.added",
-            List::Summary => "response.reasoning_summary_part.added",
-        }
-    }
-
-    fn done(self) -> &'static str {
-        match self {
-            List::Content => "response.content_part.done",
-            List::Summary => "response.reasoning_summary_part.done",
-        }
-    }
-
-    fn text_done(self, part: &str) -> &'static str {
-        match part {
-            "output_text" => "response.output_text.done",
-            "refusal" => "response.refusal.done",
-            "reasoning_text" => "response.reasoning_text.done",
-            _ => "response.reasoning_summary_text.done",
-        }
-    }
-}
-
-impl Kind {
-    /// The list of its one part, what the part's position is called, and the part's type.
-    fn part(self) -> Option<(List, &'static str, &'static str)> {
-        match self {
-            Kind::Text => Some((List::Content, "content_index", "output_text")),
-            Kind::Refusal => Some((List::Content, "content_index", "refusal")),
-            Kind::Thinking => Some((List::Content, "content_index", "reasoning_text")),
-            Kind::Summary => Some((List::Summary, "summary_index", "summary_text")),
-            Kind::Hidden | Kind::Call => None,
-        }
-    }
-
-    /// The same, where events tell that the part begins and ends: of reasoning in full only its text is told.
-    fn told_part(self) -> Option<(List, &'static str, &'static str)> {
-        self.part().filter(|_| self != Kind::Thinking)
-    }
-}
-
-fn part(kind: &str, text: &str) -> Value {
-    match kind {
-        "output_text" => json!({ "type": kind, "text": text, "annotations": [], "logprobs": [] }),
-        "refusal" => json!({ "type": kind, "refusal": text }),
-        _ => json!({ "type": kind, "text": text }),
     }
 }
 

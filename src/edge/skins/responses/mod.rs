@@ -14,6 +14,8 @@ mod error;
 mod forward;
 mod history;
 mod items;
+mod logprobs;
+mod parts;
 mod request;
 #[cfg(test)]
 mod tests;

@@ -44,6 +44,9 @@ const SHARED: [&str; 27] = [
 ];
 
 #[derive(Deserialize)]
+/// What `include` calls log-probabilities.
+const LOGPROBS: &str = "message.output_text.logprobs";
+
 #[serde(untagged)]
 enum ToolChoice {
     Word(String),
@@ -129,11 +132,23 @@ fn chat(body: &JsonObject, own: &mut Own) -> Result<Bytes, ApiError> {
     }
     chat.insert("messages".to_owned(), messages(body, own)?.into());
     tools(body, &mut chat, own)?;
+    logprobs(body, &mut chat)?;
     text(body, &mut chat)?;
     Ok(Value::Object(chat).to_string().into())
 }
 
 /// Nothing is kept between two requests.
+/// Log-probabilities are asked for by name, or by how many there shall be in the place of each token.
+fn logprobs(body: &JsonObject, chat: &mut Map<String, Value>) -> Result<(), ApiError> {
+    let included = field::<Vec<Value>>(body, "include")?.unwrap_or_default();
+    let likeliest = field::<u64>(body, "top_logprobs")?;
+    if included.iter().any(|name| name == LOGPROBS) || likeliest.is_some_and(|most| most > 0) {
+        chat.insert("logprobs".to_owned(), true.into());
+        chat.extend(likeliest.map(|most| ("top_logprobs".to_owned(), most.into())));
+    }
+    Ok(())
+}
+
 fn refuse_state(body: &JsonObject) -> Result<(), ApiError> {
     let on = |name: &str| {
         body.given(name)

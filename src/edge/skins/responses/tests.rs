@@ -3,7 +3,7 @@ use serde_json::{Value, json};
 
 use super::items::Items;
 use super::request;
-use crate::domain::event::{Message, ToolCall};
+use crate::domain::event::{Choice, Message, ToolCall};
 use crate::domain::json::{JsonText, Raw};
 
 fn chat(body: &Value) -> Value {
@@ -80,6 +80,18 @@ fn settings_are_said_in_the_words_of_chat() {
     check(
         json!({"text": {"verbosity": "low", "format": {"type": "json_schema", "name": "n", "strict": true, "schema": {"z": 1, "a": 2}}}}),
         json!({"verbosity": "low", "response_format": {"type": "json_schema", "json_schema": {"name": "n", "strict": true, "schema": {"z": 1, "a": 2}}}}),
+    );
+    check(
+        json!({"include": ["reasoning.encrypted_content"], "top_logprobs": 0}),
+        json!({"logprobs": null, "top_logprobs": null}),
+    );
+    check(
+        json!({"include": ["message.output_text.logprobs"]}),
+        json!({"logprobs": true, "top_logprobs": null}),
+    );
+    check(
+        json!({"top_logprobs": 2}),
+        json!({"logprobs": true, "top_logprobs": 2}),
     );
     let tools = json!([
         {"type": "function", "name": "f", "description": null, "parameters": {"type": "object"}, "strict": true},
@@ -207,21 +219,22 @@ fn items_are_added_filled_and_done_in_order() {
         {"type": "reasoning.summary", "id": "rs_9", "summary": "Hm.", "format": "openai-responses-v1", "index": 0},
         {"type": "reasoning.encrypted", "id": "rs_9", "data": "c2VjcmV0", "format": "openai-responses-v1", "index": 0}
     ]);
-    items.take(
-        &Message {
-            reasoning_details: Some(Raw::of(&details).unwrap()),
-            ..Message::default()
-        },
-        &mut out,
-    );
+    let mut take = |message: Message| {
+        let choice = Choice {
+            message,
+            ..Choice::default()
+        };
+        items.take(&choice, &mut out);
+    };
+    take(Message {
+        reasoning_details: Some(Raw::of(&details).unwrap()),
+        ..Message::default()
+    });
     for text in ["Fo", "ur"] {
-        items.take(
-            &Message {
-                content: Some(JsonText::of(text)),
-                ..Message::default()
-            },
-            &mut out,
-        );
+        take(Message {
+            content: Some(JsonText::of(text)),
+            ..Message::default()
+        });
     }
     let call = ToolCall {
         index: 0,
@@ -229,13 +242,10 @@ fn items_are_added_filled_and_done_in_order() {
         name: Some(JsonText::of("f")),
         arguments: Some(JsonText::of("{}")),
     };
-    items.take(
-        &Message {
-            tool_calls: vec![call],
-            ..Message::default()
-        },
-        &mut out,
-    );
+    take(Message {
+        tool_calls: vec![call],
+        ..Message::default()
+    });
     items.end(&mut out);
 
     let events = events(&out);
@@ -282,4 +292,43 @@ fn items_are_added_filled_and_done_in_order() {
         (&call["call_id"], &call["arguments"], &call["status"]),
         (&json!("c1"), &json!("{}"), &json!("completed"))
     );
+}
+
+#[test]
+fn tokens_stand_beside_the_text_they_are_of() {
+    let mut items = Items::new();
+    let mut out = Vec::new();
+    let token = |token: &str, bytes: Value| json!({"token": token, "logprob": -0.5, "bytes": bytes, "top_logprobs": [{"token": "x", "logprob": -1.25, "bytes": null}]});
+    let told = |token: &str| json!({"token": token, "logprob": -0.5, "bytes": token.as_bytes(), "top_logprobs": [{"token": "x", "logprob": -1.25, "bytes": [120]}]});
+    for (text, tokens) in [
+        ("Fo", json!([token("Fo", json!([70, 111]))])),
+        // Of half a letter there is a token, and no text yet.
+        ("", json!([token("u", Value::Null)])),
+        ("ur", json!([token("r", Value::Null)])),
+        ("", json!([token("!", Value::Null)])),
+    ] {
+        let choice = Choice {
+            message: Message {
+                content: Some(JsonText::of(text)),
+                ..Message::default()
+            },
+            logprobs: Raw::of(&json!({"content": tokens, "refusal": null})).ok(),
+            ..Choice::default()
+        };
+        items.take(&choice, &mut out);
+    }
+    items.end(&mut out);
+    let events = events(&out);
+    let of = |kind: &str| {
+        let told = events.iter().filter(|event| event["type"] == kind);
+        told.map(|event| event["logprobs"].clone())
+            .collect::<Value>()
+    };
+    assert_eq!(
+        of("response.output_text.delta"),
+        json!([[told("Fo")], [told("u"), told("r")]])
+    );
+    let all = json!([told("Fo"), told("u"), told("r"), told("!")]);
+    assert_eq!(of("response.output_text.done"), json!([all]));
+    assert_eq!(items.done()[0]["content"][0]["logprobs"], all);
 }
