@@ -17,7 +17,7 @@ pub(crate) fn event(event: &Event) {
             text(&forwarded.kind);
             json(&forwarded.data);
         }
-        Event::Step(_) | Event::Usage(_) | Event::About(_) => {}
+        Event::Step(_) | Event::Usage(_) | Event::About(_) | Event::Sent(_) => {}
     }
 }
 

@@ -9,6 +9,7 @@ use tokio::time::{Instant, timeout_at};
 use super::failure::Failure;
 use super::health::Vitals;
 use super::pace::Pace;
+use super::sent::Sent;
 use crate::catalog::snapshot::Endpoint;
 use crate::clock::now_ms;
 use crate::domain::call::Call;
@@ -25,6 +26,7 @@ pub(super) struct Line<'a> {
     pub(super) wire: &'a dyn Wire,
     pub(super) endpoint: &'a Endpoint,
     pub(super) vitals: &'a Vitals,
+    pub(super) sent: &'a Sent,
     /// By when the whole answer must be there.
     pub(super) deadline: Instant,
 }
@@ -33,6 +35,9 @@ impl Line<'_> {
     /// Sends a call, and gives the answer once its head says that all is well, by `first` at the latest.
     pub(super) async fn ask(&self, call: &Call, first: Instant) -> Result<Response, Failure> {
         let encoded = self.wire.encode(call, &self.endpoint.target)?;
+        if call.shows_what_is_sent() {
+            self.sent.note(&self.endpoint.provider.auth, &encoded.body);
+        }
         let response = timeout_at(first, self.transport.send(self.endpoint, encoded))
             .await
             .map_err(|_| Failure::Timeout)??;

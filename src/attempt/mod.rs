@@ -14,6 +14,7 @@ mod media;
 pub mod pace;
 pub mod policy;
 pub mod run;
+mod sent;
 pub mod watch;
 
 pub use course::{Course, Order};

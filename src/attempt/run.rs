@@ -21,6 +21,7 @@ use super::hedge::Budget;
 use super::judge::Judge;
 use super::lane::Lanes;
 use super::policy::Policy;
+use super::sent::Sent;
 use super::watch::Watch;
 use crate::clock::now_ms;
 use crate::domain::call::{Call, Form};
@@ -108,6 +109,7 @@ impl Upstreams {
     ) -> Result<Outcome, Exhausted> {
         let mut course = Course::new(candidates, order);
         let mut tries = Tries::default();
+        let sent = Sent::default();
         while asks.goes_on()
             && let Some(candidate) = course.next(|candidate| self.admits(candidate))
         {
@@ -119,15 +121,20 @@ impl Upstreams {
             let late = asked.map(|asked| self.hedges_after(asked.call(), &candidate, &course));
             let answered = match late {
                 Ok(Some(after)) => {
-                    self.hedged(asks, candidate, after, &mut course, &mut tries)
+                    let asking = (asks, &sent);
+                    self.hedged(asking, candidate, after, &mut course, &mut tries)
                         .await
                 }
                 Ok(None) | Err(_) => {
-                    let tried = self.try_one(asks, candidate, course.has_more()).await;
+                    let asking = (asks, &sent);
+                    let tried = self.try_one(asking, candidate, course.has_more()).await;
                     tries.note(tried, &mut course)
                 }
             };
-            if let Some((candidate, answer, watch)) = answered {
+            if let Some((candidate, mut answer, watch)) = answered {
+                if let Answer::Stream(stream) = &mut answer {
+                    stream.unread(sent.into_events());
+                }
                 return Ok(Outcome {
                     candidate,
                     answer,
@@ -164,7 +171,7 @@ impl Upstreams {
     /// it. The first good answer wins; what is still running then is cancelled.
     async fn hedged(
         &self,
-        asks: &impl Asks,
+        asking: (&impl Asks, &Sent),
         candidate: Candidate,
         after: Duration,
         course: &mut Course,
@@ -172,7 +179,7 @@ impl Upstreams {
     ) -> Option<Answered> {
         let mut running = FuturesUnordered::new();
         let mut names = vec![(candidate.clone(), Instant::now())];
-        running.push(self.try_one(asks, candidate, true));
+        running.push(self.try_one(asking, candidate, true));
         let mut late = Box::pin(sleep(after));
         let mut may_hedge = true;
         loop {
@@ -195,18 +202,23 @@ impl Upstreams {
                     let second = || course.next(|candidate| self.admits(candidate));
                     if let Some(second) = self.budget.take(percent).then(second).flatten() {
                         names.push((second.clone(), Instant::now()));
-                        running.push(self.try_one(asks, second, course.has_more()));
+                        running.push(self.try_one(asking, second, course.has_more()));
                     }
                 }
             }
         }
     }
 
-    async fn try_one(&self, asks: &impl Asks, candidate: Candidate, has_others: bool) -> Tried {
+    async fn try_one(
+        &self,
+        (asks, sent): (&impl Asks, &Sent),
+        candidate: Candidate,
+        has_others: bool,
+    ) -> Tried {
         let asked = asks.of(&candidate).await;
         let started = Instant::now();
         let result = match asked {
-            Ok(asked) => self.attempt(asked, &candidate, has_others).await,
+            Ok(asked) => self.attempt(asked, &candidate, has_others, sent).await,
             Err(failure) => Err(failure),
         };
         Tried {
@@ -221,6 +233,7 @@ impl Upstreams {
         asked: &Asked<'_>,
         candidate: &Candidate,
         has_others: bool,
+        sent: &Sent,
     ) -> Result<(Answer, Watch), Failure> {
         let endpoint = &candidate.endpoint;
         let wire = wire::wire(wire::of_call(asked.call(), &endpoint.target)).ok_or_else(|| {
@@ -233,7 +246,7 @@ impl Upstreams {
             .await
             .map_err(|_full| Failure::Crowded)?;
         let mut watch = Watch::begin(self.healths.of(endpoint), place);
-        let exchanged = self.exchange(call, wire, candidate, has_others, &mut watch);
+        let exchanged = self.exchange((call, sent), wire, candidate, has_others, &mut watch);
         match exchanged.await {
             Ok(answer) => Ok((answer, watch)),
             Err(failure) => {
@@ -245,7 +258,7 @@ impl Upstreams {
 
     async fn exchange(
         &self,
-        call: &Call,
+        (call, sent): (&Call, &Sent),
         wire: &dyn Wire,
         candidate: &Candidate,
         has_others: bool,
@@ -266,6 +279,7 @@ impl Upstreams {
             wire,
             endpoint,
             vitals: &vitals,
+            sent,
             deadline,
         };
         if call.form == Form::Embeddings {

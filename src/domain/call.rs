@@ -110,6 +110,20 @@ impl Call {
                 .is_some_and(|given| given.as_bytes() == b"false")
     }
 
+    /// Whether the caller wants to see what providers are sent: `debug.echo_upstream_body`, of streams alone (contract
+    /// 4.5).
+    pub fn shows_what_is_sent(&self) -> bool {
+        #[derive(serde::Deserialize)]
+        struct Debug {
+            echo_upstream_body: Option<bool>,
+        }
+        let asks = |raw: &Raw| {
+            raw.parse::<Debug>()
+                .is_ok_and(|debug| debug.echo_upstream_body == Some(true))
+        };
+        self.stream && self.body.given("debug").is_some_and(asks)
+    }
+
     /// Whether the client wants its answer in `form`.
     pub fn is_spoken_in(&self, form: Spoken) -> bool {
         self.verbatim

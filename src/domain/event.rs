@@ -49,6 +49,8 @@ pub enum Event {
     About(About),
     /// The provider's own event, for a client that speaks its form; what it means follows it.
     Forwarded(Box<Forwarded>),
+    /// What a provider was sent, for a caller who wants to see it: a JSON object.
+    Sent(Raw),
 }
 
 /// Who makes a step that another began.

@@ -12,6 +12,7 @@ use tokio::time::{Instant, Sleep, sleep};
 use super::error::ApiError;
 use super::skins::StreamStyle;
 use crate::domain::event::{Choice, Forwarded};
+use crate::domain::json::Raw;
 use crate::gateway::Refused;
 use crate::stream::client::{Begun, Delivery, Head, Receipt};
 
@@ -44,6 +45,9 @@ pub trait StreamSkin: Send + 'static {
 
     /// The head is another from here.
     fn taken_over(&mut self) {}
+
+    /// What a provider was sent; a form that has no word for it says nothing.
+    fn sent(&mut self, _: &Head, _body: &Raw, _: &mut Vec<u8>) {}
 
     /// An event of a provider that speaks the skin's own form.
     fn forwarded(&mut self, _: &Head, _: &Forwarded, _: &mut Vec<u8>) {}
@@ -136,6 +140,7 @@ impl<S: StreamSkin> SseBody<S> {
         match delivery {
             Delivery::Choice(choice) => self.skin.choice(&self.head, &choice, out),
             Delivery::Forwarded(event) => self.skin.forwarded(&self.head, &event, out),
+            Delivery::Sent(body) => self.skin.sent(&self.head, &body, out),
             Delivery::Maker(maker) => {
                 self.head.model = maker.model;
                 self.head.provider = maker.provider;

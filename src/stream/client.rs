@@ -12,6 +12,7 @@ use super::source::StreamError;
 use crate::domain::event::{Choice, Forwarded, Maker, Reply};
 use crate::domain::generation::Charge;
 use crate::domain::ids::{GenerationId, ModelId};
+use crate::domain::json::Raw;
 use crate::domain::route::Report;
 use crate::domain::usage::Usage;
 
@@ -92,6 +93,8 @@ pub enum Delivery {
     Choice(Box<Choice>),
     /// The provider's own event, in the client's form.
     Forwarded(Box<Forwarded>),
+    /// What a provider was sent, for a caller who wants to see it.
+    Sent(Raw),
     /// Another goes on with the answer from here.
     Maker(Box<Maker>),
     /// The run is settled: what was held back, and the receipt.

@@ -51,7 +51,7 @@ impl Meter {
             Event::About(about) => self.about(about),
             Event::Step(_) => self.step(),
             // What it means is told beside it.
-            Event::Forwarded(_) => {}
+            Event::Forwarded(_) | Event::Sent(_) => {}
         }
     }
 

@@ -63,6 +63,7 @@ pub async fn relay<E>(
                 let Some(choice) = now else { continue };
                 Delivery::Choice(choice)
             }
+            Event::Sent(body) => Delivery::Sent(body),
             Event::Step(Some(maker)) => Delivery::Maker(maker),
             Event::Step(None) | Event::Usage(_) | Event::About(_) => continue,
         };

@@ -46,6 +46,7 @@ fn fields() -> Vec<(&'static str, &'static str, &'static str, Value)> {
             json!({"const": "image_url"}),
         ),
         ("4.3", "ChatStreamChunk", "provider", text()),
+        ("4.5", "ChatStreamChunk", "debug", shown()),
         (
             "4.3",
             "ChatStreamChoice",
@@ -381,6 +382,12 @@ fn previous_errors() -> Value {
     json!({"type": "array", "items": slim})
 }
 
+/// What a provider was sent.
+fn shown() -> Value {
+    let body = json!({"type": "object", "additionalProperties": {}});
+    object(&["echo_upstream_body"], json!({"echo_upstream_body": body}))
+}
+
 /// Contract 12.
 fn ranking() -> Value {
     let document = object(&[], json!({"text": text(), "image": text()}));
@@ -453,6 +460,7 @@ fn text_completion() -> Value {
 fn text_chunk() -> Value {
     let mut fields = text_completion_fields();
     fields["error"] = reference("/components/schemas/ChatStreamChunk/properties/error");
+    fields["debug"] = shown();
     object(&["id", "object", "created", "model", "choices"], fields)
 }
 

@@ -2,8 +2,9 @@
 
 use std::collections::BTreeSet;
 
-use serde_json::json;
+use serde_json::{Value, json};
 
+use super::foreign::Foreigners;
 use super::schemas::Validators;
 use crate::support::client::Answer;
 
@@ -34,6 +35,36 @@ impl Held {
         if status < 300 {
             self.answered.insert(route);
         }
+        answer
+    }
+
+    /// Holds a forwarded answer of a provider to the contract, but for what is known of such.
+    pub(super) fn hold_forwarded(
+        &mut self,
+        route: &'static str,
+        (provider, foreigners): (&str, &mut Foreigners),
+        answer: Answer,
+    ) -> Answer {
+        let media_type = media_type(&answer);
+        let told = match media_type.as_str() {
+            "text/event-stream" => answer.events(),
+            _ => vec![answer.json()],
+        };
+        for told in told.iter().filter(|told| told.is_object()) {
+            let check = |value: &Value| {
+                let wrapped = match media_type.as_str() {
+                    "text/event-stream" => wrapped(route, value),
+                    _ => value.clone(),
+                };
+                self.validators
+                    .deviations(route, 200, &media_type, &wrapped)
+            };
+            for found in foreigners.deviations(provider, told, check) {
+                self.deviations
+                    .push(format!("{route}, {provider}: {found}\n    {told}"));
+            }
+        }
+        self.answered.insert(route);
         answer
     }
 
@@ -70,17 +101,13 @@ impl Held {
         }
     }
 
-    /// The reference describes an event as an object with its `data`.
     fn check_events(&mut self, route: &str, answer: &Answer) {
         let events = answer.events();
         if events.is_empty() {
             self.deviates(route, answer, "no event");
         }
         for event in events.iter().filter(|event| *event != "[DONE]") {
-            let mut wrapped = json!({ "data": event });
-            if route == MESSAGES {
-                wrapped["event"] = event["type"].clone();
-            }
+            let wrapped = wrapped(route, event);
             for found in self
                 .validators
                 .deviations(route, 200, "text/event-stream", &wrapped)
@@ -97,6 +124,15 @@ impl Held {
         self.deviations
             .push(format!("{route}, {status}: {found}\n    {text}"));
     }
+}
+
+/// An event as the reference has it: an object with its `data`.
+fn wrapped(route: &str, event: &Value) -> Value {
+    let mut wrapped = json!({ "data": event });
+    if route == MESSAGES {
+        wrapped["event"] = event["type"].clone();
+    }
+    wrapped
 }
 
 fn media_type(answer: &Answer) -> String {

@@ -8,12 +8,14 @@ mod catalogue;
 mod chat;
 mod completions;
 mod embeddings;
+mod foreign;
 mod held;
 mod recorded;
 mod refusals;
 mod rerank;
 mod schemas;
 mod search;
+mod sent;
 mod skins;
 
 use std::collections::BTreeSet;

@@ -8,8 +8,10 @@ use serde_json::{Value, json};
 use turnpike::domain::call::Form;
 use turnpike::wire::WireName;
 
+use super::foreign::Foreigners;
 use super::held::Held;
 use crate::support::client::Answer;
+use crate::support::order::{CHANGES_IDS, with_steady_ids};
 use crate::support::server::Server;
 use crate::support::upstream::{Script, Seen, Step, Upstream, shoal_at};
 use crate::wires::api::APIS;
@@ -121,14 +123,11 @@ fn key(wire: WireName) -> &'static str {
     }
 }
 
-/// Whose streams have an order of their own: Copilot gives an item another id in every event, and Snowflake ends without
-/// a reason.
-const ODD: [&str; 2] = ["github-copilot", "snowflake"];
-
 /// Every protocol's recordings to a client of `skin`: each answer and each event keeps to its schema, and each stream to
 /// its order.
 async fn check_chats(skin: &Skin, route: &'static str) {
     let mut held = Held::default();
+    let mut foreigners = Foreigners::default();
     let mut wrong = Vec::new();
     for api in APIS.iter().filter(|api| api.form == Form::Chat) {
         let all = Arc::new(recordings(api.folder));
@@ -145,24 +144,34 @@ async fn check_chats(skin: &Skin, route: &'static str) {
             if !fails_inside && is_answered(&answer) != recording.succeeded() {
                 wrong.push(format!("{}: {}", recording.name, answer.text()));
             }
-            // What is forwarded may be older or newer than the schemas; `wires::spliced` holds it to what was given.
             let forwarded = skin.form.is_some() && spoken == skin.form;
             let answer = match forwarded && answer.status == StatusCode::OK {
-                true => answer,
+                true => {
+                    let from = (recording.provider.as_str(), &mut foreigners);
+                    held.hold_forwarded(route, from, answer)
+                }
                 false => held.hold(route, answer.status.as_u16(), answer),
             };
-            let is_stream = answer.headers["content-type"] == "text/event-stream";
-            if is_stream
-                && !ODD.contains(&recording.provider.as_str())
-                && let Err(reason) = (skin.ordered)(&answer.events())
-            {
-                wrong.push(format!("{}: {reason}", recording.name));
+            if answer.headers["content-type"] == "text/event-stream" {
+                let events = match forwarded && recording.provider == CHANGES_IDS {
+                    true => with_steady_ids(answer.events()),
+                    false => answer.events(),
+                };
+                let ordered = (skin.ordered)(&events);
+                wrong.extend(
+                    ordered
+                        .err()
+                        .map(|reason| format!("{}: {reason}", recording.name)),
+                );
             }
         }
         server.stop().await;
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
     held.finish_having_answered(&[route]);
+    if skin.form.is_some() {
+        foreigners.finish(skin.name.trim_end_matches('s'));
+    }
 }
 
 /// The recording that a request asks for by its number, under the type it had.

@@ -20,6 +20,7 @@ static SCHEMAS: LazyLock<Schemas> = LazyLock::new(|| {
     let mut document: Value = serde_json::from_str(include_str!("schemas.json")).unwrap();
     beyond::extend(&mut document);
     close_all(&mut document);
+    tell_apart(&mut document);
     let registry = Registry::new().add(DOCUMENT, document.clone()).unwrap();
     Schemas {
         document,
@@ -101,6 +102,39 @@ fn close_all(document: &mut Value) {
         {
             close(&mut media["schema"], true);
         }
+    }
+}
+
+/// Checks a value of one of several types as the one that a field of it says it is, so that what deviates is told with
+/// its place.
+fn tell_apart(schema: &mut Value) {
+    match schema {
+        Value::Array(schemas) => schemas.iter_mut().for_each(tell_apart),
+        Value::Object(keywords) => {
+            keywords.values_mut().for_each(tell_apart);
+            let said = keywords.get("discriminator").cloned().unwrap_or_default();
+            let (Some(field), Some(named)) =
+                (said["propertyName"].as_str(), said["mapping"].as_object())
+            else {
+                return;
+            };
+            let members = keywords.get("oneOf").or(keywords.get("anyOf"));
+            let is_named = |member: &Value| named.values().any(|one| *one == member["$ref"]);
+            if !members.is_some_and(|members| members.as_array().unwrap().iter().all(is_named)) {
+                return;
+            }
+            let one = |(name, one): (&String, &Value)| {
+                let says_so = json!({"type": "object", "properties": {field: {"const": name}}, "required": [field]});
+                json!({"if": says_so, "then": {"$ref": one}})
+            };
+            let mut each: Vec<Value> = named.iter().map(one).collect();
+            let names: Vec<&String> = named.keys().collect();
+            each.push(json!({"type": "object", "properties": {field: {"enum": names}}, "required": [field]}));
+            keywords.retain(|name, _| name != "oneOf" && name != "anyOf");
+            let all = keywords.entry("allOf").or_insert_with(|| json!([]));
+            all.as_array_mut().unwrap().extend(each);
+        }
+        _ => {}
     }
 }
 

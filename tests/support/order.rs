@@ -29,6 +29,26 @@ pub(crate) fn responses(events: &[Value]) -> Result<(), String> {
     run::<Responses>(events)
 }
 
+/// Who gives an item another id in every event.
+pub(crate) const CHANGES_IDS: &str = "github-copilot";
+
+/// The events of such a stream, each with the id that its item began with, and the same otherwise.
+pub(crate) fn with_steady_ids(mut events: Vec<Value>) -> Vec<Value> {
+    let mut ids: BTreeMap<u64, Value> = BTreeMap::new();
+    for event in &mut events {
+        let Some(index) = event["output_index"].as_u64() else {
+            continue;
+        };
+        let own = [&event["item"]["id"], &event["item_id"]];
+        let own = own.into_iter().find(|id| id.is_string()).cloned();
+        let steady = ids.entry(index).or_insert(own.unwrap_or_default());
+        if event["item_id"].is_string() {
+            event["item_id"] = steady.clone();
+        }
+    }
+    events
+}
+
 fn run<M: Machine>(events: &[Value]) -> Result<(), String> {
     let mut machine = M::default();
     for (place, event) in events.iter().enumerate() {
@@ -115,6 +135,10 @@ impl Machine for Chat {
         hold(self.id.is_null() || self.id == *id, "of another answer")?;
         self.id = id.clone();
         let choices = event["choices"].as_array().ok_or("without choices")?;
+        if event["debug"].is_object() {
+            let is_first = self.phase == Phase::Before && choices.is_empty();
+            return hold(is_first, "what was sent is shown first");
+        }
         if event["error"].is_object() {
             self.phase = Phase::Over;
             return hold(
@@ -259,13 +283,8 @@ impl Machine for Responses {
         let number = event["sequence_number"].as_u64();
         hold(number == Some(self.next), "not the next number")?;
         self.next += 1;
-        let begins = [
-            "response.created",
-            "response.queued",
-            "response.in_progress",
-        ];
         hold(
-            begins.contains(&kind) || self.phase == Phase::Begun,
+            kind == "response.created" || self.phase == Phase::Begun,
             "before the beginning",
         )?;
         match kind {
@@ -274,7 +293,7 @@ impl Machine for Responses {
                 self.phase = Phase::Begun;
                 Ok(())
             }
-            "response.queued" | "response.in_progress" => {
+            "response.queued" | "response.in_progress" | "response.debug" => {
                 hold(self.phase == Phase::Begun && self.items == 0, "too late")
             }
             "response.output_item.added" => {

@@ -89,7 +89,7 @@ impl Meaning {
             match event {
                 Event::Choice(choice) => meaning.add(&choice),
                 Event::Usage(tokens) => meaning.tokens = Some(tokens.into()),
-                Event::About(_) | Event::Step(_) | Event::Forwarded(_) => {}
+                Event::About(_) | Event::Step(_) | Event::Forwarded(_) | Event::Sent(_) => {}
             }
         }
         meaning

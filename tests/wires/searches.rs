@@ -1,7 +1,7 @@
 //! Searches of the web that a client asks for in the words of providers, and providers that understand them.
 
 use http::StatusCode;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::recordings::recordings;
 use super::served::serving_with;
@@ -71,7 +71,10 @@ async fn searches_in_the_providers_own_words_are_paid_for() {
     let told = server.http.post(MESSAGES.path, &body).await;
     assert_eq!(told.status, StatusCode::OK, "{}", told.text());
     let told = told.json();
-    assert_eq!(told["content"], given["content"]);
+    let mut content = given["content"].clone();
+    content[1]["caller"] = json!({"type": "direct"});
+    content[2]["citations"] = Value::Null;
+    assert_eq!(told["content"], content);
     assert_eq!(told["usage"]["cost"], 0.02012);
     assert_eq!(upstream.seen()[0].body["tools"], body["tools"]);
     server.stop().await;

@@ -12,6 +12,7 @@ use super::render::{self, ChunkFrame, Shape};
 use super::serve::{Skin, StreamStyle, serve};
 use crate::domain::call::Form;
 use crate::domain::event::Choice;
+use crate::domain::json::Raw;
 use crate::domain::principal::Principal;
 use crate::edge::error::ApiError;
 use crate::edge::extract::{InferenceCaller, WholeBody, origin};
@@ -70,6 +71,10 @@ impl Skin for OpenAi {
 impl StreamSkin for OpenAi {
     fn choice(&mut self, head: &Head, choice: &Choice, out: &mut Vec<u8>) {
         self.chunks.write_choice(head, choice, out);
+    }
+
+    fn sent(&mut self, head: &Head, body: &Raw, out: &mut Vec<u8>) {
+        self.chunks.write_sent(head, body, out);
     }
 
     fn taken_over(&mut self) {

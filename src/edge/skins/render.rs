@@ -8,7 +8,7 @@ use super::report;
 
 use crate::domain::event::{Choice, Message, ToolCall};
 use crate::domain::generation::Charge;
-use crate::domain::json::{JsonText, write_string};
+use crate::domain::json::{JsonText, Raw, write_string};
 use crate::domain::money::Nanos;
 use crate::edge::error::ApiError;
 use crate::stream::client::{Head, Receipt, Whole};
@@ -99,6 +99,14 @@ impl ChunkFrame {
             Shape::Text => write_text_choice(choice, out),
         }
         out.extend_from_slice(b"]}\n\n");
+    }
+
+    /// The chunk that shows what a provider was sent (contract 4.5).
+    pub(super) fn write_sent(&mut self, head: &Head, body: &Raw, out: &mut Vec<u8>) {
+        self.open(head, out);
+        out.extend_from_slice(b"],\"debug\":{\"echo_upstream_body\":");
+        out.extend_from_slice(body.as_bytes());
+        out.extend_from_slice(b"}}\n\n");
     }
 
     /// The usage chunk: one choice with an empty delta, which all known clients accept (contract 4.4).

@@ -551,7 +551,11 @@ fn streamed(question: Value, documents: &[Value]) -> Result<Vec<Choice>, DecodeE
     decoder.end(&mut events)?;
     let choices = events.into_iter().filter_map(|event| match event {
         Event::Choice(choice) => Some(*choice),
-        Event::Usage(_) | Event::About(_) | Event::Step(_) | Event::Forwarded(_) => None,
+        Event::Usage(_)
+        | Event::About(_)
+        | Event::Step(_)
+        | Event::Forwarded(_)
+        | Event::Sent(_) => None,
     });
     Ok(choices.collect())
 }

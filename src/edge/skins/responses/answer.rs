@@ -4,10 +4,11 @@ use bytes::Bytes;
 use serde_json::{Map, Value, json};
 
 use super::error;
+use super::forward::Forward;
 use super::items::Items;
 use crate::clock::now_ms;
-use crate::domain::event::{Choice, Finish, FinishReason};
-use crate::domain::json::JsonObject;
+use crate::domain::event::{Choice, Finish, FinishReason, Forwarded};
+use crate::domain::json::{JsonObject, Raw};
 use crate::edge::error::ApiError;
 use crate::edge::skins::render::{Searches, ToolUse};
 use crate::edge::skins::report;
@@ -53,10 +54,15 @@ impl Echo {
         }
         let text = given("text").unwrap_or_else(|| json!({ "format": { "type": "text" } }));
         echo.insert("text".to_owned(), text);
-        Echo(echo)
         // This one is never null.
         let likeliest = given("top_logprobs").map(|most| ("top_logprobs".to_owned(), most));
         echo.extend(likeliest);
+        Echo(echo)
+    }
+
+    /// What a result says by this name of its request.
+    pub(super) fn get(&self, name: &str) -> Option<&Value> {
+        self.0.get(name)
     }
 
     fn result(&self, head: &Head, status: &str, output: &[Value]) -> Value {
@@ -173,6 +179,10 @@ pub(super) struct ResponseStream {
     echo: Echo,
     items: Items,
     begun: bool,
+    /// What providers were sent and is yet to be told: clients want the beginning first.
+    sent: Vec<Raw>,
+    /// Events that were put between those of a provider that numbers its own.
+    put_between: u64,
     finish: Option<Finish>,
 }
 
@@ -182,6 +192,8 @@ impl ResponseStream {
             echo,
             items: Items::new(),
             begun: false,
+            sent: Vec::new(),
+            put_between: 0,
             finish: None,
         }
     }
@@ -190,10 +202,37 @@ impl ResponseStream {
         &self.echo
     }
 
+    /// What a provider was sent, for a caller who wants to see it.
+    pub(super) fn sent(&mut self, body: &Raw) {
+        self.sent.push(body.clone());
+    }
+
     /// An event that the provider numbered itself.
-    pub(super) fn forwarded(&mut self) {
+    pub(super) fn forwarded(&mut self, head: &Head, event: &Forwarded, out: &mut Vec<u8>) {
         self.begun = true;
         self.items.forwarded();
+        self.forward(head).event(event, out);
+        self.put_between += self.tell_sent(out);
+    }
+
+    /// The last of such events.
+    pub(super) fn forwarded_last(
+        &self,
+        head: &Head,
+        events: &[Forwarded],
+        receipt: &Receipt,
+        out: &mut Vec<u8>,
+    ) {
+        self.forward(head).last(events, receipt, out);
+    }
+
+    /// What a forwarded answer is told with.
+    pub(super) fn forward<'a>(&'a self, head: &'a Head) -> Forward<'a> {
+        Forward {
+            head,
+            echo: &self.echo,
+            put_between: self.put_between,
+        }
     }
 
     pub(super) fn choice(&mut self, head: &Head, choice: &Choice, out: &mut Vec<u8>) {
@@ -239,15 +278,27 @@ impl ResponseStream {
     }
 
     fn begin(&mut self, head: &Head, out: &mut Vec<u8>) {
-        if std::mem::replace(&mut self.begun, true) {
-            return;
+        if !std::mem::replace(&mut self.begun, true) {
+            self.items.named(name(head));
+            let result = self.echo.result(head, "in_progress", &[]);
+            for event in ["response.created", "response.in_progress"] {
+                self.items
+                    .event(event, json!({ "response": result.clone() }), out);
+            }
         }
-        self.items.named(name(head));
-        let result = self.echo.result(head, "in_progress", &[]);
-        for event in ["response.created", "response.in_progress"] {
+        self.tell_sent(out);
+    }
+
+    /// Shows what providers were sent (contract 4.5), in so many events.
+    fn tell_sent(&mut self, out: &mut Vec<u8>) -> u64 {
+        let mut told = 0;
+        for body in self.sent.drain(..) {
+            let debug = json!({ "echo_upstream_body": body.parse::<Value>().unwrap_or_default() });
             self.items
-                .event(event, json!({ "response": result.clone() }), out);
+                .event("response.debug", json!({ "debug": debug }), out);
+            told += 1;
         }
+        told
     }
 
     fn last(&mut self, event: &str, result: Value, out: &mut Vec<u8>) {

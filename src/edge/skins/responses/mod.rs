@@ -24,7 +24,7 @@ use super::envelope;
 use super::serve::{Skin, StreamStyle, serve};
 use crate::domain::call::{Call, Form};
 use crate::domain::event::{Choice, Forwarded};
-use crate::domain::json::JsonObject;
+use crate::domain::json::{JsonObject, Raw};
 use crate::edge::error::ApiError;
 use crate::edge::extract::{InferenceCaller, WholeBody, origin};
 use crate::edge::sse::StreamSkin;
@@ -76,7 +76,7 @@ impl Skin for Responses {
     fn whole(&self, whole: &Whole) -> Bytes {
         let verbatim = whole.reply.verbatim.as_ref();
         verbatim
-            .and_then(|body| forward::whole(body, whole))
+            .and_then(|body| self.stream.forward(&whole.head).whole(body, whole))
             .unwrap_or_else(|| answer::whole(self.echo(), whole))
     }
 
@@ -98,9 +98,12 @@ impl StreamSkin for Responses {
         self.stream.settled(head, held, receipt, out);
     }
 
+    fn sent(&mut self, _: &Head, body: &Raw, _: &mut Vec<u8>) {
+        self.stream.sent(body);
+    }
+
     fn forwarded(&mut self, head: &Head, event: &Forwarded, out: &mut Vec<u8>) {
-        self.stream.forwarded();
-        forward::event(head, event, out);
+        self.stream.forwarded(head, event, out);
     }
 
     fn forwarded_last(
@@ -110,7 +113,7 @@ impl StreamSkin for Responses {
         receipt: &Receipt,
         out: &mut Vec<u8>,
     ) {
-        forward::last(head, events, receipt, out);
+        self.stream.forwarded_last(head, events, receipt, out);
     }
 
     fn failed(&mut self, head: &Head, error: &ApiError, out: &mut Vec<u8>) {

@@ -13,7 +13,7 @@ use crate::edge::error::ApiError;
 use crate::edge::skins::fields::{field, parse};
 
 /// Fields that mean the same in both forms.
-const SHARED: [&str; 27] = [
+const SHARED: [&str; 28] = [
     "model",
     "models",
     "stream",
@@ -41,12 +41,13 @@ const SHARED: [&str; 27] = [
     "prompt_cache_options",
     "max_tool_calls",
     "stop_server_tools_when",
+    "debug",
 ];
 
-#[derive(Deserialize)]
 /// What `include` calls log-probabilities.
 const LOGPROBS: &str = "message.output_text.logprobs";
 
+#[derive(Deserialize)]
 #[serde(untagged)]
 enum ToolChoice {
     Word(String),
@@ -131,13 +132,12 @@ fn chat(body: &JsonObject, own: &mut Own) -> Result<Bytes, ApiError> {
         }
     }
     chat.insert("messages".to_owned(), messages(body, own)?.into());
-    tools(body, &mut chat, own)?;
     logprobs(body, &mut chat)?;
+    tools(body, &mut chat, own)?;
     text(body, &mut chat)?;
     Ok(Value::Object(chat).to_string().into())
 }
 
-/// Nothing is kept between two requests.
 /// Log-probabilities are asked for by name, or by how many there shall be in the place of each token.
 fn logprobs(body: &JsonObject, chat: &mut Map<String, Value>) -> Result<(), ApiError> {
     let included = field::<Vec<Value>>(body, "include")?.unwrap_or_default();
@@ -149,6 +149,7 @@ fn logprobs(body: &JsonObject, chat: &mut Map<String, Value>) -> Result<(), ApiE
     Ok(())
 }
 
+/// Nothing is kept between two requests.
 fn refuse_state(body: &JsonObject) -> Result<(), ApiError> {
     let on = |name: &str| {
         body.given(name)
