@@ -31,7 +31,7 @@ pub(crate) async fn measure(bench: &Bench, quick: bool) -> Result<Idle> {
     let streams = if quick { 500 } else { most_streams() };
     let target = &bench.turnpike;
     let request = load::request(target, Manner::Idle, 2_000);
-    let before = target.process.memory();
+    let before = target.process.tree().memory();
     let begun = Instant::now();
     // Opened a few at a time, since the provider's silence is counted from its first chunk.
     let (opening, all_open) = (
@@ -59,7 +59,7 @@ pub(crate) async fn measure(bench: &Bench, quick: bool) -> Result<Idle> {
         )
         .into());
     }
-    let open = target.process.memory();
+    let open = target.process.tree().memory();
     let mut complete = 0;
     while let Some(ended) = tasks.join_next().await {
         complete += usize::from(ended??);
@@ -68,7 +68,7 @@ pub(crate) async fn measure(bench: &Bench, quick: bool) -> Result<Idle> {
         streams,
         before,
         open,
-        after: target.process.memory(),
+        after: target.process.tree().memory(),
         complete,
         opening,
     })

@@ -7,10 +7,11 @@ use tokio::io::AsyncWriteExt as _;
 use tokio::net::TcpStream;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
+use tokio::time::timeout;
 
 use crate::Result;
 use crate::targets::Target;
-use crate::upstream::Manner;
+use crate::upstream::{ILL, Manner};
 use crate::wire::{Answer, Reader};
 
 /// Times of the answers of one run, in microseconds.
@@ -39,15 +40,25 @@ impl Times {
 
 /// The bytes of one request.
 pub(crate) fn request(target: &Target, manner: Manner, prompt: usize) -> Arc<[u8]> {
+    request_by(&target.key, target, manner, prompt)
+}
+
+/// The same of another caller.
+pub(crate) fn request_by(key: &str, target: &Target, manner: Manner, prompt: usize) -> Arc<[u8]> {
     let text = "Tell me more. ".repeat(prompt / 14 + 1);
     let (model, stream) = (manner.model(), manner.streams());
+    // Whoever is ill would be spared soon.
+    let order = match manner.is_broken() {
+        true => format!(r#""provider":{{"order":["{ILL}"]}},"#),
+        false => String::new(),
+    };
     let body = format!(
-        r#"{{"model":"{model}","stream":{stream},"max_tokens":64,"messages":[{{"role":"user","content":"{text}"}}]}}"#
+        r#"{{"model":"{model}","stream":{stream},"max_tokens":64,{order}"messages":[{{"role":"user","content":"{text}"}}]}}"#
     );
     let head = format!(
         "POST {} HTTP/1.1\r\nhost: bench\r\nauthorization: Bearer {}\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n",
         target.path,
-        target.key,
+        key,
         body.len()
     );
     [head.as_bytes(), body.as_bytes()].concat().into()
@@ -60,12 +71,23 @@ pub(crate) async fn closed(
     connections: usize,
     requests: usize,
 ) -> Result<Times> {
+    let each = requests.div_ceil(connections);
+    let requests = vec![Arc::clone(request); each * connections];
+    each_once(target, &requests, connections).await
+}
+
+/// Different requests, each sent once, over `connections` likewise.
+pub(crate) async fn each_once(
+    target: &Target,
+    requests: &[Arc<[u8]>],
+    connections: usize,
+) -> Result<Times> {
     let mut tasks = JoinSet::new();
-    for _ in 0..connections {
-        let (mut client, request) = (Client::connect(target).await?, Arc::clone(request));
+    for requests in requests.chunks(requests.len().div_ceil(connections).max(1)) {
+        let (mut client, requests) = (Client::connect(target).await?, requests.to_vec());
         tasks.spawn(async move {
             let mut times = Times::default();
-            for _ in 0..requests.div_ceil(connections) {
+            for request in requests {
                 client.ask(&request, Instant::now(), &mut times).await?;
             }
             Ok(times)
@@ -122,7 +144,12 @@ pub(crate) struct Client(Reader);
 
 impl Client {
     pub(crate) async fn connect(target: &Target) -> Result<Client> {
-        let stream = TcpStream::connect(("127.0.0.1", target.port)).await?;
+        Client::connect_to(target.port).await
+    }
+
+    /// Connects to a port on loopback.
+    pub(crate) async fn connect_to(port: u16) -> Result<Client> {
+        let stream = TcpStream::connect(("127.0.0.1", port)).await?;
         stream.set_nodelay(true)?;
         Ok(Client(Reader::new(stream)))
     }
@@ -146,6 +173,27 @@ impl Client {
     pub(crate) async fn answer(&mut self, request: &[u8]) -> Result<Answer> {
         self.0.stream().write_all(request).await?;
         self.0.answer().await
+    }
+
+    /// Sends a request, whatever becomes of it.
+    pub(crate) async fn send(&mut self, request: &[u8]) -> Result<()> {
+        Ok(self.0.stream().write_all(request).await?)
+    }
+
+    /// Sends a request and hangs up `after` its answer has begun, whose status is answered.
+    pub(crate) async fn leave(mut self, request: &[u8], after: Duration) -> Result<u16> {
+        self.0.stream().write_all(request).await?;
+        self.0.begin().await?;
+        let status = self.0.status()?;
+        // What comes meanwhile is read, and not looked at.
+        let _ = timeout(after, self.0.rest()).await;
+        Ok(status)
+    }
+
+    /// The text of an answer.
+    pub(crate) async fn text(&mut self, request: &[u8]) -> Result<String> {
+        self.0.stream().write_all(request).await?;
+        self.0.text().await
     }
 
     /// Reads one byte of what was begun.

@@ -9,12 +9,20 @@ use std::io::Write as _;
 
 use tokio::runtime::Builder;
 
+use database::Engine;
+
+mod database;
+mod engines;
+mod figures;
+mod home;
 mod idle;
 mod load;
 mod overload;
 mod phases;
+mod preload;
 mod process;
 mod slow;
+mod soak;
 mod start;
 mod table;
 mod targets;
@@ -31,10 +39,8 @@ fn main() -> Result<()> {
         return runtime.block_on(upstream::serve());
     }
     let quick = arguments.iter().any(|word| word == "--quick");
-    let parts: Vec<&str> = PARTS
-        .into_iter()
-        .filter(|part| arguments.iter().any(|word| word == part))
-        .collect();
+    let named = |part: &&str| arguments.iter().any(|word| word == part);
+    let parts: Vec<&str> = PARTS.into_iter().chain(LONG_PARTS).filter(named).collect();
     let chosen = if parts.is_empty() {
         PARTS.to_vec()
     } else {
@@ -44,21 +50,38 @@ fn main() -> Result<()> {
 }
 
 /// What can be measured, and named to measure nothing else.
-const PARTS: [&str; 5] = ["start", "phases", "idle", "slow", "overload"];
+const PARTS: [&str; 6] = ["start", "engines", "phases", "idle", "slow", "overload"];
+
+/// What takes so long that it must be named.
+const LONG_PARTS: [&str; 2] = ["preload", "soak"];
 
 async fn compare(chosen: &[&str], quick: bool) -> Result<()> {
     let mut out = std::io::stdout();
-    if chosen.contains(&"start") {
-        writeln!(out, "{}", table::start(&start::measure().await?))?;
-    }
-    let bench = targets::Bench::start().await?;
+    // These start servers of their own.
+    let mut common = Vec::new();
     for part in chosen {
         let table = match *part {
+            "start" => table::start(&start::measure().await?),
+            "engines" => table::engines(&engines::measure(quick).await?),
+            "preload" => table::preload(&preload::measure(quick).await?),
+            part => {
+                common.push(part);
+                continue;
+            }
+        };
+        writeln!(out, "{table}")?;
+    }
+    if common.is_empty() {
+        return Ok(());
+    }
+    let bench = targets::Bench::start(Engine::Sqlite).await?;
+    for part in common {
+        let table = match part {
             "phases" => table::phases(&phases::run(&bench, quick).await?),
             "idle" => table::idle(&idle::measure(&bench, quick).await?),
             "slow" => table::slow(&slow::measure(&bench, quick).await?),
             "overload" => table::overload(&overload::measure(&bench, quick).await?),
-            _ => continue,
+            _ => table::soak(&soak::measure(&bench, quick).await?),
         };
         writeln!(out, "{table}")?;
     }

@@ -1,9 +1,10 @@
 //! The phases in which both proxies carry the same load, in turns.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use crate::Result;
-use crate::load::{self, Times};
+use crate::figures::Figures;
+use crate::load;
 use crate::targets::{Bench, Target};
 use crate::upstream::{CHUNKS, Manner};
 
@@ -25,19 +26,6 @@ enum Load {
     Steady { rate: u32, seconds: u64 },
 }
 
-/// What a proxy did in one phase: the median of its rounds.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Figures {
-    /// Processor time of a request, or of a chunk of a stream, in nanoseconds.
-    pub(crate) cpu_ns: u64,
-    /// Requests or chunks a second.
-    pub(crate) per_second: u64,
-    /// Whole answers: median and the one of a hundred, in microseconds.
-    pub(crate) whole: (u64, u64),
-    /// First bytes of the body, likewise.
-    pub(crate) first: (u64, u64),
-}
-
 /// A phase's line in the table.
 pub(crate) struct Row {
     pub(crate) name: &'static str,
@@ -57,8 +45,8 @@ pub(crate) async fn run(bench: &Bench, quick: bool) -> Result<Vec<Row>> {
         }
         rows.push(Row {
             name: phase.name,
-            nginx: median(&nginx),
-            turnpike: median(&turnpike),
+            nginx: Figures::median(&nginx),
+            turnpike: Figures::median(&turnpike),
         });
     }
     Ok(rows)
@@ -115,42 +103,19 @@ async fn measure(target: &Target, phase: &Phase) -> Result<Figures> {
     let request = load::request(target, phase.manner, phase.prompt);
     // Connections and caches are warm before anything counts.
     load::closed(target, &load::request(target, Manner::Plain, 100), 32, 320).await?;
-    let (cpu, begun) = (target.process.cpu(), Instant::now());
-    let times = match phase.load {
-        Load::Closed {
-            connections,
-            requests,
-        } => load::closed(target, &request, connections, requests).await,
-        Load::Steady { rate, seconds } => {
-            load::steady(target, &request, rate, Duration::from_secs(seconds)).await
-        }
-    }
-    .map_err(|error| format!("{}, {}: {error}", target.name, phase.name))?;
     let events = if phase.manner.streams() { EVENTS } else { 1 };
-    let units = (times.whole.len() * events) as u64;
-    let per_second = units * 1_000_000 / load::micros(begun.elapsed()).max(1);
-    Ok(Figures {
-        cpu_ns: (target.process.cpu() - cpu) * 1_000 / units.max(1),
-        per_second,
-        whole: both(&times.whole),
-        first: both(&times.first),
-    })
-}
-
-fn both(times: &[u64]) -> (u64, u64) {
-    (Times::percentile(times, 50), Times::percentile(times, 99))
-}
-
-/// The median of each figure over the rounds.
-fn median(rounds: &[Figures]) -> Figures {
-    let of = |figure: fn(&Figures) -> u64| {
-        let figures: Vec<u64> = rounds.iter().map(figure).collect();
-        Times::percentile(&figures, 50)
+    let load = async {
+        match phase.load {
+            Load::Closed {
+                connections,
+                requests,
+            } => load::closed(target, &request, connections, requests).await,
+            Load::Steady { rate, seconds } => {
+                load::steady(target, &request, rate, Duration::from_secs(seconds)).await
+            }
+        }
     };
-    Figures {
-        cpu_ns: of(|round| round.cpu_ns),
-        per_second: of(|round| round.per_second),
-        whole: (of(|round| round.whole.0), of(|round| round.whole.1)),
-        first: (of(|round| round.first.0), of(|round| round.first.1)),
-    }
+    Figures::of(target, events, load)
+        .await
+        .map_err(|error| format!("{}, {}: {error}", target.name, phase.name).into())
 }

@@ -46,19 +46,52 @@ impl Process {
         Err("a process ended before it was ready".into())
     }
 
-    /// Processor time of the process and its children so far, in microseconds.
-    pub(crate) fn cpu(&self) -> u64 {
+    /// What it and its children use.
+    pub(crate) fn tree(&self) -> Tree {
+        Tree(self.0.id())
+    }
+}
+
+/// A process and its children, as /proc shows them; they need not be this program's.
+#[derive(Clone, Copy)]
+pub(crate) struct Tree(u32);
+
+impl Tree {
+    /// The process that started `child`, with all of its children; `None` unless it is called `name`.
+    pub(crate) fn parent_of(child: u32, name: &str) -> Option<Tree> {
+        let parent = stat(child)?.nth(1)?.parse().ok()?;
+        let called = fs::read_to_string(format!("/proc/{parent}/comm")).ok()?;
+        (called.trim() == name).then_some(Tree(parent))
+    }
+
+    /// Processor time so far, in microseconds: that of children which have ended, too.
+    pub(crate) fn cpu(self) -> u64 {
         const MICROS_PER_TICK: u64 = 10_000;
-        self.tree().filter_map(ticks).sum::<u64>() * MICROS_PER_TICK
+        self.members().filter_map(ticks).sum::<u64>() * MICROS_PER_TICK
     }
 
-    /// Resident memory of the process and its children, in kB.
-    pub(crate) fn memory(&self) -> u64 {
-        self.tree().filter_map(resident).sum()
+    /// Resident memory, in kB.
+    pub(crate) fn memory(self) -> u64 {
+        self.members()
+            .filter_map(|id| status(id, "VmRSS:"))
+            .sum::<u64>()
     }
 
-    fn tree(&self) -> impl Iterator<Item = u32> {
-        let root = self.0.id();
+    /// Threads.
+    pub(crate) fn threads(self) -> u64 {
+        self.members()
+            .filter_map(|id| status(id, "Threads:"))
+            .sum::<u64>()
+    }
+
+    /// Open descriptors.
+    pub(crate) fn descriptors(self) -> u64 {
+        let open = |id| fs::read_dir(format!("/proc/{id}/fd")).map_or(0, Iterator::count);
+        self.members().map(|id| open(id) as u64).sum()
+    }
+
+    fn members(self) -> impl Iterator<Item = u32> {
+        let root = self.0;
         let children = fs::read_to_string(format!("/proc/{root}/task/{root}/children"));
         let children: Vec<u32> = children
             .unwrap_or_default()
@@ -69,17 +102,27 @@ impl Process {
     }
 }
 
-fn resident(process: u32) -> Option<u64> {
+fn status(process: u32, field: &str) -> Option<u64> {
     let status = fs::read_to_string(format!("/proc/{process}/status")).ok()?;
-    let line = status.lines().find(|line| line.starts_with("VmRSS:"))?;
+    let line = status.lines().find(|line| line.starts_with(field))?;
     line.split_whitespace().nth(1)?.parse().ok()
 }
 
-/// Clock ticks in user and in kernel mode, of which Linux shows a hundred a second.
+/// Clock ticks in user and in kernel mode, its own and those of children that it has seen end, of which Linux shows a
+/// hundred a second.
 fn ticks(process: u32) -> Option<u64> {
+    let ticks = stat(process)?.skip(11).take(4);
+    Some(ticks.filter_map(|ticks| ticks.parse::<u64>().ok()).sum())
+}
+
+/// The fields of a process from the third on: the name before them stands in parentheses and may hold anything.
+fn stat(process: u32) -> Option<impl Iterator<Item = String>> {
     let stat = fs::read_to_string(format!("/proc/{process}/stat")).ok()?;
-    // The name stands in parentheses and may hold anything; the fields after it are counted from the third.
-    let fields: Vec<&str> = stat.rsplit_once(')')?.1.split_whitespace().collect();
-    let field = |number: usize| fields.get(number - 3)?.parse::<u64>().ok();
-    Some(field(14)? + field(15)?)
+    let fields: Vec<String> = stat
+        .rsplit_once(')')?
+        .1
+        .split_whitespace()
+        .map(str::to_owned)
+        .collect();
+    Some(fields.into_iter())
 }

@@ -29,7 +29,7 @@ pub(crate) async fn measure(bench: &Bench, quick: bool) -> Result<Slow> {
     let length = Duration::from_secs(if quick { 3 } else { 20 });
     let plain = load::request(target, Manner::Plain, 2_000);
     let calm = load::steady(target, &plain, RATE, length).await?;
-    let before = target.process.memory();
+    let before = target.process.tree().memory();
     let endless = load::request(target, Manner::Endless, 2_000);
     let mut readers = tokio::task::JoinSet::new();
     for _ in 0..READERS {
@@ -48,7 +48,7 @@ pub(crate) async fn measure(bench: &Bench, quick: bool) -> Result<Slow> {
     // Until every buffer on the way is full.
     sleep(length / 4).await;
     let meanwhile = load::steady(target, &plain, RATE, length).await?;
-    let with = target.process.memory();
+    let with = target.process.tree().memory();
     if readers.try_join_next().is_some() {
         return Err("a stream without end has ended".into());
     }

@@ -1,15 +1,14 @@
 //! From the command to the first answer, and what a server that does nothing holds.
 
-use std::process::Stdio;
 use std::time::{Duration, Instant};
 
 use tokio::io::AsyncWriteExt as _;
 use tokio::net::TcpStream;
 
 use crate::Result;
+use crate::database::Engine;
+use crate::home::Home;
 use crate::load::Times;
-use crate::process::Process;
-use crate::targets;
 use crate::wire::Reader;
 
 /// A start on a database that is there already.
@@ -25,14 +24,12 @@ pub(crate) struct Start {
 /// Starts the server a few times.
 pub(crate) async fn measure() -> Result<Start> {
     const STARTS: usize = 5;
-    let folder = tempfile::tempdir()?;
-    targets::configure(folder.path(), "")?;
+    let home = Home::new(Engine::Sqlite, "").await?;
     let (mut times, mut memory) = (Vec::new(), 0);
     // The first start makes the database, and does not count.
     for start in 0..=STARTS {
         let begun = Instant::now();
-        let mut command = targets::command(folder.path());
-        let (server, port) = Process::ready(command.stderr(Stdio::null()), targets::listening)?;
+        let (server, port) = home.serve()?;
         let mut reader = Reader::new(TcpStream::connect(("127.0.0.1", port)).await?);
         let request = b"GET /api/v1/models/count HTTP/1.1\r\nhost: bench\r\n\r\n";
         reader.stream().write_all(request).await?;
@@ -43,7 +40,7 @@ pub(crate) async fn measure() -> Result<Start> {
         if start > 0 {
             times.push(crate::load::micros(begun.elapsed()));
         }
-        memory = server.memory();
+        memory = server.tree().memory();
     }
     Ok(Start {
         first_answer: Duration::from_micros(Times::percentile(&times, 50)),

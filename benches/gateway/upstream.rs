@@ -16,6 +16,9 @@ use crate::wire::Reader;
 /// The argument that makes this program the mock provider.
 pub(crate) const ROLE: &str = "mock-provider";
 
+/// The slug of the provider that answers broken manners as they say. Another answers the same models well.
+pub(crate) const ILL: &str = "ill";
+
 /// Content chunks in a stream.
 pub(crate) const CHUNKS: u32 = 64;
 
@@ -29,8 +32,13 @@ const PLAIN: &str = r#"{"id":"chatcmpl-bench","object":"chat.completion","create
 const CHUNK: &str = r#"{"id":"chatcmpl-bench","object":"chat.completion.chunk","created":1764000000,"model":"m","choices":[{"index":0,"delta":{"content":" word"},"finish_reason":null}]}"#;
 const FINISH: &str = r#"{"id":"chatcmpl-bench","object":"chat.completion.chunk","created":1764000000,"model":"m","choices":[{"index":0,"delta":{},"finish_reason":"stop"}]}"#;
 const USAGE: &str = r#"{"id":"chatcmpl-bench","object":"chat.completion.chunk","created":1764000000,"model":"m","choices":[],"usage":{"prompt_tokens":500,"completion_tokens":64,"total_tokens":564}}"#;
+const FAILURE: &str =
+    r#"{"error":{"message":"The mock provider is out of order","type":"server_error"}}"#;
 const STREAM_HEAD: &str =
     "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n";
+
+/// How long a broken manner hangs before it gives up.
+const HANG: Duration = Duration::from_millis(200);
 
 /// How to answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -47,17 +55,23 @@ pub(crate) enum Manner {
     Idle,
     /// Chunks without end.
     Endless,
+    /// Like [`Manner::Plain`] half the time, and else one of the ways in which providers fail.
+    BrokenPlain,
+    /// Like [`Manner::Unpaced`], likewise.
+    BrokenStream,
 }
 
 impl Manner {
     /// Every manner.
-    pub(crate) const ALL: [Manner; 6] = [
+    pub(crate) const ALL: [Manner; 8] = [
         Manner::Plain,
         Manner::Large,
         Manner::Paced,
         Manner::Unpaced,
         Manner::Idle,
         Manner::Endless,
+        Manner::BrokenPlain,
+        Manner::BrokenStream,
     ];
 
     /// The model that is answered so.
@@ -69,12 +83,28 @@ impl Manner {
             Manner::Unpaced => "bench/unpaced",
             Manner::Idle => "bench/idle",
             Manner::Endless => "bench/endless",
+            Manner::BrokenPlain => "bench/broken-plain",
+            Manner::BrokenStream => "bench/broken-stream",
         }
     }
 
     /// Whether it is a stream.
     pub(crate) fn streams(self) -> bool {
-        !matches!(self, Manner::Plain | Manner::Large)
+        !matches!(self, Manner::Plain | Manner::Large | Manner::BrokenPlain)
+    }
+
+    /// Whether it fails now and then.
+    pub(crate) fn is_broken(self) -> bool {
+        self.mended() != self
+    }
+
+    /// The manner of one who never fails.
+    pub(crate) fn mended(self) -> Manner {
+        match self {
+            Manner::BrokenPlain => Manner::Plain,
+            Manner::BrokenStream => Manner::Unpaced,
+            well => well,
+        }
     }
 
     fn of(body: &[u8]) -> Manner {
@@ -91,6 +121,7 @@ struct Script {
     chunk: Vec<u8>,
     last: Vec<u8>,
     burst: Vec<u8>,
+    failure: Vec<u8>,
 }
 
 /// Serves on a port of its own, which it prints.
@@ -114,10 +145,31 @@ async fn connection(stream: TcpStream, script: &Script) -> Result<()> {
     while let Some(body) = reader.request().await? {
         let manner = Manner::of(body);
         let stream = reader.stream();
+        if manner.is_broken() {
+            match rand::random_range(0..6) {
+                0 => {
+                    stream.write_all(&script.failure).await?;
+                    continue;
+                }
+                1 => {
+                    tokio::time::sleep(HANG).await;
+                    stream.write_all(&script.failure).await?;
+                    continue;
+                }
+                // Hangs up amid the answer.
+                2 if manner.streams() => return Ok(stream.write_all(&script.first).await?),
+                2 => {
+                    return Ok(stream
+                        .write_all(&script.plain[..script.plain.len() / 2])
+                        .await?);
+                }
+                _ => {}
+            }
+        }
         match manner {
-            Manner::Plain => stream.write_all(&script.plain).await?,
+            Manner::Plain | Manner::BrokenPlain => stream.write_all(&script.plain).await?,
             Manner::Large => stream.write_all(&script.large).await?,
-            Manner::Unpaced => {
+            Manner::Unpaced | Manner::BrokenStream => {
                 stream.write_all(&script.first).await?;
                 stream.write_all(&script.burst).await?;
                 stream.write_all(&script.last).await?;
@@ -160,8 +212,9 @@ impl Script {
             .replace("\"prompt_tokens\":500", "\"prompt_tokens\":28000")
             .replace("\"total_tokens\":540", "\"total_tokens\":28040");
         Script {
-            plain: whole(PLAIN),
-            large: whole(&large),
+            plain: whole("200 OK", PLAIN),
+            large: whole("200 OK", &large),
+            failure: whole("500 Internal Server Error", FAILURE),
             first: [STREAM_HEAD.as_bytes(), &chunk].concat(),
             burst: chunk.repeat(CHUNKS as usize - 1),
             last: last.concat(),
@@ -170,9 +223,9 @@ impl Script {
     }
 }
 
-fn whole(body: &str) -> Vec<u8> {
+fn whole(status: &str, body: &str) -> Vec<u8> {
     let length = body.len();
-    format!("HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: {length}\r\n\r\n{body}").into_bytes()
+    format!("HTTP/1.1 {status}\r\ncontent-type: application/json\r\ncontent-length: {length}\r\n\r\n{body}").into_bytes()
 }
 
 /// One server-sent event in one chunk of the transfer encoding.

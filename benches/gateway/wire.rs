@@ -87,6 +87,14 @@ impl Reader {
         })
     }
 
+    /// The next answer's whole body, whose length it must tell.
+    pub(crate) async fn text(&mut self) -> Result<String> {
+        let head = self.begin().await?;
+        let length = content_length(&self.buffer[..head]).ok_or("a body without a length")?;
+        self.at_least(head + length).await?;
+        Ok(String::from_utf8_lossy(&self.buffer[head..head + length]).into_owned())
+    }
+
     /// Reads up to the first bytes of the next answer's body, and says where the body begins.
     pub(crate) async fn begin(&mut self) -> Result<usize> {
         self.buffer.clear();
