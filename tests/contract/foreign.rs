@@ -208,7 +208,6 @@ const FOREIGN: &[Foreign] = &[
     Foreign { of: &["github-copilot"], at: "response", is: Is::Null("output_text"), why: "a field of its SDK's" },
     Foreign { of: &["mistralrs"], at: "response", is: Is::Text("reasoning"), why: "what was thought, in the place of how to think" },
     Foreign { of: &["openai"], at: "response/reasoning", is: Is::News("generate_summary"), why: "older: what `summary` was called" },
-    Foreign { of: &["azure", "chatgpt-codex", "deepseek", "github-copilot", "lmstudio", "openai", "openrouter", "xai"], at: "response", is: Is::Null("usage"), why: "what is not counted yet; the schemas leave it out" },
     Foreign { of: &["xai"], at: "response/usage", is: Is::News("context_details"), why: "its own accounts" },
     Foreign { of: &["xai"], at: "response/usage", is: Is::News("cost_in_usd_ticks"), why: "its own accounts" },
     Foreign { of: &["xai"], at: "response/usage", is: Is::News("num_server_side_tools_used"), why: "its own accounts" },
@@ -239,7 +238,6 @@ const FOREIGN: &[Foreign] = &[
     Foreign { of: &["xai"], at: "response/output/*/content/*/annotations/*", is: Is::Lacks("url_citation", "start_index", "0"), why: "it names the page and nothing more" },
     Foreign { of: &["xai"], at: "response/output/*/content/*/annotations/*", is: Is::Lacks("url_citation", "end_index", "0"), why: "it names the page and nothing more" },
     Foreign { of: &["azure", "chatgpt-codex", "github-copilot", "openai"], at: "response event", is: Is::News("obfuscation"), why: "filler, against those who measure pieces" },
-    Foreign { of: &["azure", "chatgpt-codex", "lmstudio", "openai", "xai"], at: "response event", is: Is::Lacks("response.function_call_arguments.done", "name", "\"\""), why: "older: the item alone has the name, and what it says is not kept" },
     Foreign { of: &["openai"], at: "response event", is: Is::Type("response.queued"), why: "of answers in the background" },
     Foreign { of: &["openai"], at: "response event", is: Is::Type("response.file_search_call.in_progress"), why: "of a tool that the reference's streams do not tell of" },
     Foreign { of: &["openai"], at: "response event", is: Is::Type("response.file_search_call.searching"), why: "of a tool that the reference's streams do not tell of" },
@@ -255,6 +253,7 @@ const ELSEWHERE: &[Foreign] = &[
     Foreign { of: &["anthropic"], at: "message event/usage", is: Is::News("service_tier"), why: "newer: the schemas have it in whole messages" },
     Foreign { of: &["anthropic"], at: "message event/usage", is: Is::News("speed"), why: "newer: the schemas have it in whole messages" },
     Foreign { of: &["anthropic"], at: "message/container", is: Is::News("skills"), why: "of a beta" },
+    Foreign { of: &["anthropic"], at: "message/content/*/citations/*", is: Is::Lacks("page_location", "file_id", "null"), why: "older than files; a citation is a piece of its block, and none is parsed" },
     Foreign { of: &["anthropic"], at: "message/content/*/content", is: Is::News("abort_reason"), why: "newer: why an adviser stopped" },
     Foreign { of: &["openai"], at: "response/tools/*", is: Is::Null("server_url"), why: "what the request does not say; the schemas leave it out" },
 ];

@@ -59,9 +59,13 @@ impl Held {
                 self.validators
                     .deviations(route, 200, &media_type, &wrapped)
             };
-            for found in foreigners.deviations(provider, told, check) {
+            let found = foreigners.deviations(provider, told, check);
+            if !found.is_empty() {
+                let mut text = told.to_string();
+                text.truncate(text.floor_char_boundary(2_000));
+                let found = found.join("\n  ");
                 self.deviations
-                    .push(format!("{route}, {provider}: {found}\n    {told}"));
+                    .push(format!("{route}, {provider}:\n  {found}\n    {text}"));
             }
         }
         self.answered.insert(route);

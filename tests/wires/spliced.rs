@@ -115,6 +115,7 @@ pub(super) const RESPONSES: Same = Same {
         "parallel_tool_calls",
         "tools",
         "tool_choice",
+        "name",
     ],
 };
 

@@ -4,7 +4,7 @@ use bytes::Bytes;
 use serde_json::{Map, Value, json};
 
 use super::error;
-use super::forward::Forward;
+use super::forward::{Calls, Forward};
 use super::items::Items;
 use crate::clock::now_ms;
 use crate::domain::event::{Choice, Finish, FinishReason, Forwarded};
@@ -181,6 +181,8 @@ pub(super) struct ResponseStream {
     begun: bool,
     /// What providers were sent and is yet to be told: clients want the beginning first.
     sent: Vec<Raw>,
+    /// What a provider that tells its own events called.
+    calls: Calls,
     /// Events that were put between those of a provider that numbers its own.
     put_between: u64,
     finish: Option<Finish>,
@@ -193,6 +195,7 @@ impl ResponseStream {
             items: Items::new(),
             begun: false,
             sent: Vec::new(),
+            calls: Calls::default(),
             put_between: 0,
             finish: None,
         }
@@ -211,6 +214,7 @@ impl ResponseStream {
     pub(super) fn forwarded(&mut self, head: &Head, event: &Forwarded, out: &mut Vec<u8>) {
         self.begun = true;
         self.items.forwarded();
+        self.calls.learn(event);
         self.forward(head).event(event, out);
         self.put_between += self.tell_sent(out);
     }
@@ -231,6 +235,7 @@ impl ResponseStream {
         Forward {
             head,
             echo: &self.echo,
+            calls: &self.calls,
             put_between: self.put_between,
         }
     }

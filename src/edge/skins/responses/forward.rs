@@ -34,8 +34,46 @@ pub(super) struct Forward<'a> {
     pub(super) head: &'a Head,
     /// What a result repeats of its request.
     pub(super) echo: &'a Echo,
+    /// The functions that it called so far.
+    pub(super) calls: &'a Calls,
     /// So many events of the gateway's own stand before.
     pub(super) put_between: u64,
+}
+
+/// The functions that a forwarded answer called, by the places of their items: older providers do not repeat their names
+/// where the arguments end.
+#[derive(Debug, Default)]
+pub(super) struct Calls(Vec<(Raw, Raw)>);
+
+impl Calls {
+    /// Takes note of an item that is added, if it is a call.
+    pub(super) fn learn(&mut self, event: &Forwarded) {
+        if event.kind.escaped() == b"response.output_item.added" {
+            self.0.extend(called(&event.data));
+        }
+    }
+
+    /// The event that ends the arguments, with the function's name; `None` where it has one.
+    fn named(&self, data: &Bytes) -> Option<Bytes> {
+        let event = JsonObject::parse(data.clone()).ok()?;
+        let place = event.given("output_index")?;
+        let mut known = self.0.iter();
+        let (_, name) = known.find(|(known, _)| known == place)?;
+        event.get("name").is_none().then(|| {
+            let mut told = event.splice(|_| true);
+            told.raw("name", name.as_bytes());
+            told.finish()
+        })
+    }
+}
+
+/// The place of an item and the function that it calls.
+fn called(data: &Bytes) -> Option<(Raw, Raw)> {
+    let event = JsonObject::parse(data.clone()).ok()?;
+    let item = event.given("item")?.object()?;
+    let is_call = item.given("type")?.as_str() == "\"function_call\"";
+    let place = event.given("output_index")?.clone();
+    is_call.then_some((place, item.given("name")?.clone()))
 }
 
 impl Forward<'_> {
@@ -45,18 +83,16 @@ impl Forward<'_> {
         Some(self.settled(&response, &whole.receipt).finish())
     }
 
-    /// An event on its way.
+    /// An event on its way. Nothing is added to the pieces of an item.
     pub(super) fn event(self, event: &Forwarded, out: &mut Vec<u8>) {
-        let begins = [
-            &b"response.created"[..],
-            b"response.in_progress",
-            b"response.queued",
-        ];
-        let renamed = begins
-            .contains(&event.kind.escaped())
-            .then(|| changed(&event.data, |response| self.named(response, &[])))
-            .flatten();
-        self.write(renamed.as_ref().unwrap_or(&event.data), out);
+        let told = match event.kind.escaped() {
+            b"response.created" | b"response.in_progress" | b"response.queued" => {
+                changed(&event.data, |response| self.begun(response))
+            }
+            b"response.function_call_arguments.done" => self.calls.named(&event.data),
+            _ => None,
+        };
+        self.write(told.as_ref().unwrap_or(&event.data), out);
     }
 
     /// The last event, which waited for the settlement.
@@ -73,6 +109,14 @@ impl Forward<'_> {
         let between = self.put_between;
         let renumbered = (between > 0).then(|| renumbered(data, between)).flatten();
         write_data(renumbered.as_ref().unwrap_or(data), out);
+    }
+
+    /// A response that has begun. A usage that is yet to be counted is left out, as the form has it.
+    fn begun(self, response: &JsonObject) -> ObjectWriter {
+        match response.given("usage") {
+            Some(_) => self.named(response, &[]),
+            None => self.named(response, &["usage"]),
+        }
     }
 
     fn settled(self, response: &JsonObject, receipt: &Receipt) -> ObjectWriter {
