@@ -41,6 +41,13 @@ pub const ECHO_BASE_URL: &str = "internal:echo";
 /// Longer answers are refused rather than held in memory.
 const MAX_BODY_BYTES: usize = 128 << 20;
 
+/// What is read of an answer, headers or body, before it is asked for: a slow reader of a stream makes it wait in full.
+const READ_AHEAD: usize = 32 << 10;
+/// The same over HTTP/2, for each stream …
+const STREAM_WINDOW: u32 = 128 << 10;
+/// … and for all streams of a connection: so much that many slow readers together do not hold up the others.
+const CONNECTION_WINDOW: u32 = 64 << 20;
+
 /// Idle connections are kept this long; providers close theirs after a minute or more.
 const POOL_IDLE: Duration = Duration::from_secs(50);
 
@@ -246,6 +253,9 @@ impl Transport {
         Client::builder(TokioExecutor::new())
             .pool_idle_timeout(POOL_IDLE)
             .pool_timer(TokioTimer::new())
+            .http1_max_buf_size(READ_AHEAD)
+            .http2_initial_stream_window_size(STREAM_WINDOW)
+            .http2_initial_connection_window_size(CONNECTION_WINDOW)
             .build(https)
     }
 }

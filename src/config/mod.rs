@@ -321,7 +321,7 @@ impl LedgerConfig {
             hold_cap: raw.value("ledger.hold_cap", None),
             markup: raw.value("ledger.markup", Ppm::ZERO),
             batch: raw.value("ledger.batch", 256),
-            queue: raw.value("ledger.queue", 4_096),
+            queue: raw.value("ledger.queue", 32_768),
             spool_limit: raw.value("ledger.spool_limit", Size(256_000_000)).0,
             idle: raw.value("ledger.idle", Duration::from_secs(5)),
             lapse,

@@ -29,6 +29,9 @@ const OUT_OF_FILES_PAUSE: Duration = Duration::from_millis(100);
 /// How often an HTTP/2 client that says nothing is asked whether it is still there.
 const PING_INTERVAL: Duration = Duration::from_secs(30);
 
+/// What is held of an answer over HTTP/2 that its client does not read. Over HTTP/1 it is as much as a head may have.
+const UNREAD_BYTES: usize = 64 << 10;
+
 /// An address that is ours; nothing is accepted yet, though clients may already connect.
 #[derive(Debug)]
 pub struct Listener {
@@ -214,6 +217,7 @@ fn builder(limits: &Limits) -> Builder<TokioExecutor> {
         .http2()
         .timer(TokioTimer::new())
         .keep_alive_interval(PING_INTERVAL)
+        .max_send_buf_size(UNREAD_BYTES)
         .max_header_list_size(u32::try_from(limits.header_bytes).unwrap_or(u32::MAX));
     builder
 }

@@ -14,7 +14,7 @@ use super::skins::StreamStyle;
 use crate::domain::event::{Choice, Forwarded};
 use crate::domain::json::Raw;
 use crate::gateway::Refused;
-use crate::stream::client::{Begun, Delivery, Head, Receipt};
+use crate::stream::client::{Begun, Deliveries, Delivery, Head, Receipt};
 
 /// The comment that the reference sends (contract 4.2); clients ignore it.
 const KEEP_ALIVE: &[u8] = b": OPENROUTER PROCESSING\n\n";
@@ -71,7 +71,7 @@ pub struct SseBody<S> {
 enum Source {
     /// Nothing has begun; only comments were sent.
     Waiting(oneshot::Receiver<Result<Begun, Refused>>),
-    Streaming(mpsc::Receiver<Delivery>),
+    Streaming(mpsc::Receiver<Deliveries>),
     Over,
 }
 
@@ -80,7 +80,7 @@ impl<S: StreamSkin> SseBody<S> {
     pub fn streaming(
         skin: S,
         head: Head,
-        deliveries: mpsc::Receiver<Delivery>,
+        deliveries: mpsc::Receiver<Deliveries>,
         style: StreamStyle,
     ) -> Self {
         Self::new(skin, head, Source::Streaming(deliveries), style)
@@ -126,7 +126,9 @@ impl<S: StreamSkin> SseBody<S> {
                     Poll::Pending => return Poll::Pending,
                 },
                 Source::Streaming(deliveries) => match deliveries.poll_recv(context) {
-                    Poll::Ready(Some(delivery)) => self.write(delivery, out),
+                    Poll::Ready(Some(deliveries)) => {
+                        deliveries.into_iter().for_each(|delivery| self.write(delivery, out));
+                    }
                     // The journey ended without a word: it panicked. Never a cut stream that looks complete.
                     Poll::Ready(None) => self.fail(&ApiError::internal(), out),
                     Poll::Pending => return Poll::Pending,

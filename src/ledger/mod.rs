@@ -113,7 +113,7 @@ impl LedgerSettings {
             hold_cap: None,
             markup: Ppm::ZERO,
             batch: 256,
-            queue: 4_096,
+            queue: 32_768,
             spool_limit: 256_000_000,
             rhythm: Rhythm::default(),
         }

@@ -1,8 +1,8 @@
 //! The way back to the caller: a bounded channel, and the knowledge whether anyone still listens.
 //!
 //! The journey runs in a task of its own, so that a caller who leaves never tears a settlement in
-//! half; this channel is all that connects the two. It holds few deliveries, so a slow reader slows
-//! the upstream down rather than filling memory.
+//! half; this channel is all that connects the two. It holds little, so a slow reader slows the upstream
+//! down rather than filling memory. What comes in a burst goes through it together.
 
 use std::future::Future;
 
@@ -16,8 +16,10 @@ use crate::domain::json::Raw;
 use crate::domain::route::Report;
 use crate::domain::usage::Usage;
 
-/// Deliveries that wait for a slow reader before the upstream is made to wait.
-const IN_FLIGHT: usize = 32;
+/// Sets of deliveries that wait for a slow reader before the upstream is made to wait.
+const IN_FLIGHT: usize = 2;
+/// The most deliveries in a set.
+const TOGETHER: usize = 16;
 
 /// Who answers: what every chunk of an answer repeats.
 #[derive(Clone, Debug)]
@@ -74,7 +76,7 @@ pub enum Begun {
     /// A complete answer, already settled.
     Whole(Box<Whole>),
     /// An answer that has begun to stream.
-    Stream(Head, mpsc::Receiver<Delivery>),
+    Stream(Head, mpsc::Receiver<Deliveries>),
 }
 
 /// What waits for the settlement, so that a client never sees an answer end that the ledger does not have.
@@ -85,6 +87,9 @@ pub struct Held {
     /// The provider's own last events; none where the answer is told in choices.
     pub events: Vec<Forwarded>,
 }
+
+/// Steps of a streamed answer that go to the client together.
+pub type Deliveries = Vec<Delivery>;
 
 /// One step of a streamed answer.
 #[derive(Debug)]
@@ -110,7 +115,8 @@ pub struct Client<E> {
     /// The caller wants no reasoning to be shown. It is counted and paid for, and goes no further than here.
     hides_reasoning: bool,
     begin: Option<oneshot::Sender<Result<Begun, E>>>,
-    stream: Option<mpsc::Sender<Delivery>>,
+    stream: Option<mpsc::Sender<Deliveries>>,
+    gathered: Deliveries,
 }
 
 /// The caller is gone.
@@ -125,6 +131,7 @@ pub fn pair<E>(hides_reasoning: bool) -> (Client<E>, oneshot::Receiver<Result<Be
             hides_reasoning,
             begin: Some(begin),
             stream: None,
+            gathered: Vec::new(),
         },
         begun,
     )
@@ -172,20 +179,40 @@ impl<E> Client<E> {
         self.begin(Ok(Begun::Stream(head, receiver)));
     }
 
-    /// Sends one step of a stream; waits while the caller is slow.
-    pub async fn deliver(&mut self, mut delivery: Delivery) -> Result<(), Left> {
+    /// Keeps one step of a stream until the next [`flush`](Self::flush).
+    pub fn gather(&mut self, mut delivery: Delivery) {
         if let Delivery::Choice(choice) = &mut delivery
             && self.hides_reasoning
         {
             choice.message.hide_reasoning();
             if choice.is_empty() {
-                return if self.has_left() { Err(Left) } else { Ok(()) };
+                return;
             }
         }
+        self.gathered.push(delivery);
+    }
+
+    /// Whether no more steps are to be gathered.
+    pub fn is_full(&self) -> bool {
+        self.gathered.len() >= TOGETHER
+    }
+
+    /// Sends what was gathered; waits while the caller is slow.
+    pub async fn flush(&mut self) -> Result<(), Left> {
+        if self.gathered.is_empty() {
+            return if self.has_left() { Err(Left) } else { Ok(()) };
+        }
+        let gathered = std::mem::take(&mut self.gathered);
         match &self.stream {
-            Some(sender) => sender.send(delivery).await.map_err(|_| Left),
+            Some(sender) => sender.send(gathered).await.map_err(|_| Left),
             None => Err(Left),
         }
+    }
+
+    /// Sends one step of a stream, after those that were gathered.
+    pub async fn deliver(&mut self, delivery: Delivery) -> Result<(), Left> {
+        self.gather(delivery);
+        self.flush().await
     }
 
     fn begin(&mut self, begun: Result<Begun, E>) {

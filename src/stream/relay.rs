@@ -28,7 +28,8 @@ pub struct Relayed {
     pub first: Option<Instant>,
 }
 
-/// Relays until the answer ends, breaks, or nobody listens. A slow reader slows the upstream.
+/// Relays until the answer ends, breaks, or nobody listens. A slow reader slows the upstream. What is there goes to the
+/// client before more is waited for, and in one piece where there is much.
 pub async fn relay<E>(
     stream: &mut impl Events,
     meter: &mut Meter,
@@ -37,6 +38,9 @@ pub async fn relay<E>(
 ) -> Relayed {
     let (mut held, mut first, mut forwards) = (Held::default(), None, false);
     let ending = loop {
+        if (client.is_full() || !stream.has_more().await) && client.flush().await.is_err() {
+            break Ending::Left;
+        }
         let event = match client.unless_left(stream.next()).await {
             Ok(Ok(Some(event))) => event,
             Ok(Ok(None)) => break Ending::Complete(held),
@@ -46,7 +50,7 @@ pub async fn relay<E>(
         first.get_or_insert_with(Instant::now);
         meter.event(&event);
         heard.event(&event);
-        let delivery = match event {
+        client.gather(match event {
             Event::Forwarded(event) => {
                 forwards = true;
                 if event.ends {
@@ -66,10 +70,7 @@ pub async fn relay<E>(
             Event::Sent(body) => Delivery::Sent(body),
             Event::Step(Some(maker)) => Delivery::Maker(maker),
             Event::Step(None) | Event::Usage(_) | Event::About(_) => continue,
-        };
-        if client.deliver(delivery).await.is_err() {
-            break Ending::Left;
-        }
+        });
     };
     if let Ending::Left = ending {
         stream.arrived().for_each(|event| meter.event(&event));

@@ -2,8 +2,12 @@
 //! Knows no client and no price.
 
 use std::collections::VecDeque;
+use std::future::poll_fn;
+use std::task::Poll;
 use std::time::Duration;
 
+use bytes::Bytes;
+use futures_util::FutureExt as _;
 use tokio::time::{Instant, timeout_at};
 
 use super::decoding::Decoding;
@@ -11,10 +15,21 @@ use crate::domain::event::{Event, Reply};
 use crate::transport::{Body, TransportError};
 use crate::wire::{DecodeError, Frame, StreamDecoder};
 
+/// Bytes that are decoded at once: events take more room than the bytes they are made of, and wait for a slow reader.
+const DECODED_AT_ONCE: usize = 4 << 10;
+
+/// Pieces that come so close together are a burst.
+const BURST: Duration = Duration::from_micros(500);
+
 /// A streamed answer, of one step or of several.
 pub trait Events {
     /// The next event; `None` once the answer ended as the protocol says it should.
     fn next(&mut self) -> impl Future<Output = Result<Option<Event>, StreamError>> + Send;
+
+    /// Whether the next event is there already. `false` says nothing: it may be.
+    fn has_more(&mut self) -> impl Future<Output = bool> + Send {
+        std::future::ready(false)
+    }
 
     /// What has been read and not been asked for.
     fn arrived(&mut self) -> impl Iterator<Item = Event>;
@@ -23,6 +38,10 @@ pub trait Events {
 impl Events for EventStream {
     async fn next(&mut self) -> Result<Option<Event>, StreamError> {
         EventStream::next(self).await
+    }
+
+    async fn has_more(&mut self) -> bool {
+        EventStream::has_more(self).await
     }
 
     fn arrived(&mut self) -> impl Iterator<Item = Event> {
@@ -34,10 +53,14 @@ impl Events for EventStream {
 pub struct EventStream {
     body: Body,
     decoding: Decoding,
+    undecoded: Bytes,
     events: VecDeque<Event>,
     phase: Phase,
     idle: Duration,
     deadline: Instant,
+    /// When the last piece came, and whether soon after the one before.
+    last: Instant,
+    bursts: bool,
 }
 
 enum Phase {
@@ -71,10 +94,13 @@ impl EventStream {
         EventStream {
             body,
             decoding: Decoding::new(decoder),
+            undecoded: Bytes::new(),
             events: VecDeque::new(),
             phase: Phase::Reading,
             idle,
             deadline,
+            last: Instant::now(),
+            bursts: false,
         }
     }
 
@@ -87,10 +113,13 @@ impl EventStream {
         EventStream {
             body: Body::empty(),
             decoding: Decoding::new(Box::new(NothingMore)),
+            undecoded: Bytes::new(),
             events: events.collect(),
             phase: Phase::Ended,
             idle: Duration::ZERO,
             deadline: Instant::now(),
+            last: Instant::now(),
+            bursts: false,
         }
     }
 
@@ -101,6 +130,7 @@ impl EventStream {
                 return Ok(Some(event));
             }
             match &self.phase {
+                Phase::Reading if !self.undecoded.is_empty() => self.decode(),
                 Phase::Reading => self.read().await,
                 Phase::Ended => return Ok(None),
                 Phase::Failed(error) => return Err(error.clone()),
@@ -108,8 +138,29 @@ impl EventStream {
         }
     }
 
+    /// Whether the next event is there already. In a burst others get a turn before the answer is no: what brings the
+    /// bytes is one of them.
+    pub async fn has_more(&mut self) -> bool {
+        let mut waits = self.bursts;
+        while self.events.is_empty() && matches!(self.phase, Phase::Reading) {
+            if !self.undecoded.is_empty() {
+                self.decode();
+            } else if let Some(piece) = self.body.next().now_or_never() {
+                self.take(piece);
+            } else if std::mem::take(&mut waits) {
+                after_the_others().await;
+            } else {
+                break;
+            }
+        }
+        !self.events.is_empty()
+    }
+
     /// What has been read and not been asked for.
     pub fn arrived(&mut self) -> impl Iterator<Item = Event> {
+        while !self.undecoded.is_empty() {
+            self.decode();
+        }
         self.events.drain(..)
     }
 
@@ -120,32 +171,66 @@ impl EventStream {
         }
     }
 
-    /// Reads one piece. What was decoded before an error still comes first: it was generated.
+    /// Waits for one piece.
     async fn read(&mut self) {
+        let until = self.deadline.min(Instant::now() + self.idle);
+        match timeout_at(until, self.body.next()).await {
+            Ok(piece) => self.take(piece),
+            Err(_) => self.phase = Phase::Failed(StreamError::Stalled),
+        }
+    }
+
+    fn take(&mut self, piece: Option<Result<Bytes, TransportError>>) {
+        let now = Instant::now();
+        self.bursts = now - self.last < BURST;
+        self.last = now;
+        match piece {
+            // A stream that never lets anybody wait has a deadline too.
+            Some(Ok(_)) if now > self.deadline => self.phase = Phase::Failed(StreamError::Stalled),
+            Some(Ok(bytes)) => {
+                self.undecoded = bytes;
+                self.decode();
+            }
+            Some(Err(error)) => self.phase = Phase::Failed(error.into()),
+            None => {
+                self.phase = Phase::Ended;
+                self.decoded(|decoding, events| decoding.end(events));
+            }
+        }
+    }
+
+    /// Decodes some of what was read.
+    fn decode(&mut self) {
+        let some = self.undecoded.len().min(DECODED_AT_ONCE);
+        let some = self.undecoded.split_to(some);
+        self.decoded(|decoding, events| decoding.feed(&some, events));
+    }
+
+    /// What was decoded before an error still comes first: it was generated.
+    fn decoded(
+        &mut self,
+        decode: impl FnOnce(&mut Decoding, &mut Vec<Event>) -> Result<(), DecodeError>,
+    ) {
         let mut events = Vec::new();
-        match self.read_into(&mut events).await {
-            Ok(phase) => self.phase = phase,
-            Err(error) => self.phase = Phase::Failed(error),
+        if let Err(error) = decode(&mut self.decoding, &mut events) {
+            self.undecoded.clear();
+            self.phase = Phase::Failed(error.into());
         }
         self.events.extend(events);
     }
+}
 
-    async fn read_into(&mut self, events: &mut Vec<Event>) -> Result<Phase, StreamError> {
-        let until = self.deadline.min(Instant::now() + self.idle);
-        let piece = timeout_at(until, self.body.next())
-            .await
-            .map_err(|_| StreamError::Stalled)?;
-        Ok(match piece.transpose()? {
-            Some(bytes) => {
-                self.decoding.feed(&bytes, events)?;
-                Phase::Reading
-            }
-            None => {
-                self.decoding.end(events)?;
-                Phase::Ended
-            }
-        })
-    }
+/// Lets those run once that are ready to.
+async fn after_the_others() {
+    let mut waited = false;
+    poll_fn(|context| {
+        if std::mem::replace(&mut waited, true) {
+            return Poll::Ready(());
+        }
+        context.waker().wake_by_ref();
+        Poll::Pending
+    })
+    .await;
 }
 
 /// The decoder of a stream that has already been read.
