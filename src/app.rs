@@ -1,5 +1,6 @@
 //! Builds each long-lived part once, hands it to who uses it, and takes it down in order.
 
+use std::ops::Deref;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -30,9 +31,13 @@ use crate::store::{Store, StoreError};
 use crate::telemetry::metrics::Metrics;
 use crate::transport::{Transport, TransportError};
 
-/// Everything a handler may ask for. Handlers take the slice they use.
-#[derive(Clone, FromRef)]
-pub struct App {
+/// Everything a handler may ask for. Handlers take the slice they use. Cloning shares all of it, and costs no more than
+/// that: every layer of the router does it for every request.
+#[derive(Clone)]
+pub struct App(Arc<Parts>);
+
+/// The parts of an [`App`].
+pub struct Parts {
     /// Who calls.
     pub auth: Auth,
     /// People, and who of them is signed in.
@@ -63,11 +68,48 @@ pub struct App {
     pub metrics: MetricsPage,
     /// What the gateway was configured with, for admins to see.
     pub settings: Settings,
-    #[from_ref(skip)]
-    parts: Arc<Parts>,
+    running: Running,
 }
 
-struct Parts {
+impl Deref for App {
+    type Target = Parts;
+
+    fn deref(&self) -> &Parts {
+        &self.0
+    }
+}
+
+/// Lets handlers take a part by its type.
+macro_rules! hand_out {
+    ($($part:ident: $kind:ty),+ $(,)?) => {$(
+        impl FromRef<App> for $kind {
+            fn from_ref(app: &App) -> Self {
+                app.$part.clone()
+            }
+        }
+    )+};
+}
+
+hand_out!(
+    auth: Auth,
+    people: People,
+    issuers: Issuers,
+    site: Site,
+    catalog: Catalog,
+    listing: Listing,
+    healths: Healths,
+    gateway: Gateway,
+    store: Store,
+    load: Load,
+    body_limit: BodyLimit,
+    stream_style: StreamStyle,
+    links: Links,
+    metrics: MetricsPage,
+    settings: Settings,
+);
+
+/// What goes on in the background, and how to end it.
+struct Running {
     ledger: Ledger,
     /// The journeys under way.
     journeys: TaskTracker,
@@ -136,7 +178,7 @@ impl App {
             journeys.clone(),
             hurry.clone(),
         );
-        Ok(App {
+        Ok(App(Arc::new(Parts {
             auth,
             people,
             issuers,
@@ -158,19 +200,19 @@ impl App {
                 token: config.metrics_token.clone(),
             },
             settings: Settings::from(config),
-            parts: Arc::new(Parts {
+            running: Running {
                 ledger,
                 journeys,
                 background,
                 stop,
                 hurry,
-            }),
-        })
+            },
+        })))
     }
 
     /// Whether requests can be served.
     pub async fn ready(&self) -> Result<(), NotReady> {
-        if self.parts.journeys.is_closed() {
+        if self.running.journeys.is_closed() {
             return Err(NotReady::Closing);
         }
         Ok(self.store.ping().await?)
@@ -179,13 +221,13 @@ impl App {
     /// Ends the parts in the order that loses nothing: journeys first, which may still settle, then
     /// the ledger, which commits what is queued, then the rest.
     pub async fn stop(&self, patience: Duration) {
-        let Parts {
+        let Running {
             ledger,
             journeys,
             background,
             stop,
             hurry,
-        } = &*self.parts;
+        } = &self.running;
         journeys.close();
         if tokio::time::timeout(patience, journeys.wait())
             .await

@@ -53,7 +53,10 @@ use steps::Loop;
 
 /// Serves calls. Cloning shares everything.
 #[derive(Clone)]
-pub struct Gateway {
+pub struct Gateway(Arc<Stages>);
+
+/// What the stages of the journey work with.
+struct Stages {
     catalog: Catalog,
     ledger: Books,
     free_limits: FreeLimits,
@@ -142,7 +145,7 @@ impl Gateway {
         tasks: TaskTracker,
         hurry: CancellationToken,
     ) -> Self {
-        Gateway {
+        Gateway(Arc::new(Stages {
             catalog,
             ledger,
             free_limits,
@@ -152,26 +155,29 @@ impl Gateway {
             default_model: default_model.map(Arc::from),
             tasks,
             drains: Drains::new(hurry),
-        }
+        }))
     }
 
     /// Starts a call's journey.
     pub fn serve(&self, who: Arc<Principal>, call: Call) -> Serving {
-        let run = Run::begin(who, call, self.default_model.as_deref(), now_ms());
+        let stages = &self.0;
+        let run = Run::begin(who, call, stages.default_model.as_deref(), now_ms());
         let (mut client, begun) = client::pair(run.call.hides_reasoning());
         let head = run.head();
-        if self.tasks.is_closed() {
+        if stages.tasks.is_closed() {
             client.refuse(Refused {
                 refusal: Refusal::Closing,
                 report: None,
             });
         } else {
-            self.tasks.spawn(self.clone().journey(run, client));
+            stages.tasks.spawn(Arc::clone(stages).journey(run, client));
         }
         Serving { head, begun }
     }
+}
 
-    async fn journey(self, mut run: Run, mut client: Client<Refused>) {
+impl Stages {
+    async fn journey(self: Arc<Self>, mut run: Run, mut client: Client<Refused>) {
         if let Err(refusal) = self.answer(&mut run, &mut client).await {
             run.log_refusal(&refusal);
             self.ledger.refused(&refusal);
@@ -197,7 +203,9 @@ impl Gateway {
             .map_err(|error| Refusal::Hold { error, ceiling })?;
         let files = Files::default();
         let asking = (&errands, &files);
-        match self.tried(run, &plan, client, asking, candidates).await {
+        // Large, and over before the answer is told: a long stream does not carry it along.
+        let tried = Box::pin(self.tried(run, &plan, client, asking, candidates)).await;
+        match tried {
             Ok(Ok(Outcome {
                 candidate,
                 answer,

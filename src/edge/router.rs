@@ -6,6 +6,7 @@ use axum::middleware::from_fn_with_state;
 use axum::response::{IntoResponse, Response};
 use http::header::ACCEPT;
 use http::{HeaderMap, Method, StatusCode};
+use tower::util::MapResponseLayer;
 
 use super::error::{self, ApiError};
 use super::layers;
@@ -21,13 +22,15 @@ use crate::oauth::{consent, exchange};
 /// The server's routes, with their layers.
 pub fn router(app: App) -> Router {
     let visits = from_fn_with_state((app.people.clone(), app.site.clone()), visit::layer);
-    let links = from_fn_with_state(app.links.clone(), error::absolute);
+    let links = app.links.clone();
     let (router, _) = routes(|pages| pages.layer(visits));
     router
         .fallback(unknown_route)
         .method_not_allowed_fallback(wrong_method)
         .layer(layers::catch_panics())
-        .layer(links)
+        .layer(MapResponseLayer::new(move |response| {
+            error::absolute(&links, response)
+        }))
         // Bodies are bounded where they are read, so that the refusal is JSON.
         .layer(DefaultBodyLimit::disable())
         .with_state(app)

@@ -127,7 +127,9 @@ impl<S: StreamSkin> SseBody<S> {
                 },
                 Source::Streaming(deliveries) => match deliveries.poll_recv(context) {
                     Poll::Ready(Some(deliveries)) => {
-                        deliveries.into_iter().for_each(|delivery| self.write(delivery, out));
+                        deliveries
+                            .into_iter()
+                            .for_each(|delivery| self.write(delivery, out));
                     }
                     // The journey ended without a word: it panicked. Never a cut stream that looks complete.
                     Poll::Ready(None) => self.fail(&ApiError::internal(), out),

@@ -2,7 +2,7 @@
 
 use super::record::{self, Run};
 use super::steps::Leaves;
-use super::{Gateway, Refused, usage};
+use super::{Refused, Stages, usage};
 use crate::attempt::failure::Failure;
 use crate::attempt::judge::Case;
 use crate::attempt::watch::Watch;
@@ -32,7 +32,7 @@ pub(super) struct Lesson {
     pub(super) heard: Heard,
 }
 
-impl Gateway {
+impl Stages {
     /// Settles a whole answer, and hands it over.
     pub(super) async fn whole(
         &self,

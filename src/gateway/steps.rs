@@ -5,7 +5,7 @@
 //! are made and stay who made them. One that fails everywhere, or breaks off, fails the run, which is not charged then.
 
 use super::record::Run;
-use super::{Gateway, Paying, Refusal, Refused};
+use super::{Paying, Refusal, Refused, Stages};
 use crate::attempt::Files;
 use crate::attempt::run::Answer;
 use crate::domain::call::Call;
@@ -65,7 +65,7 @@ pub(super) struct Steps<'a> {
     ended: bool,
 }
 
-impl Gateway {
+impl Stages {
     /// Answers in steps, whole or as a stream.
     pub(super) async fn steps(
         &self,

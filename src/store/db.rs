@@ -25,6 +25,12 @@ static SQLITE_MIGRATIONS: Migrator = sqlx::migrate!("migrations/sqlite");
 /// How long a statement waits for a connection, or for SQLite's lock, before the database counts as away.
 const PATIENCE: Duration = Duration::from_secs(5);
 const SQLITE_READERS: u32 = 4;
+/// Pages of the database that the writer keeps in memory, in KiB: those that every batch changes, and the ends of the
+/// indexes, are never read again.
+const WRITER_CACHE: &str = "-16384";
+/// How many pages the write-ahead log grows to before they are carried over into the database's file. Many, since the
+/// pages that every batch changes are carried over once.
+const CHECKPOINT_PAGES: &str = "4000";
 
 /// Tables of the SQLite writer alone, in memory: the settlement of a batch passes through them.
 const SCRATCH: &str = "
@@ -212,6 +218,8 @@ async fn open_sqlite(file: &std::path::Path) -> Result<Engine, StoreError> {
     let writer_options = options
         .clone()
         .create_if_missing(true)
+        .pragma("cache_size", WRITER_CACHE)
+        .pragma("wal_autocheckpoint", CHECKPOINT_PAGES)
         .synchronous(SqliteSynchronous::Full);
     migrate_sqlite(&writer_options).await?;
     let writer = SqlitePoolOptions::new()

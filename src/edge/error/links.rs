@@ -3,8 +3,6 @@
 use std::sync::Arc;
 
 use axum::body::Body;
-use axum::extract::{Request, State};
-use axum::middleware::Next;
 use axum::response::Response;
 use http::header::CONTENT_LENGTH;
 use serde_json::Value;
@@ -36,13 +34,12 @@ pub(super) struct Written {
     pub(super) shape: fn(&ApiError) -> Value,
 }
 
-/// The layer that writes an error's addresses. Whoever makes an error need not know them.
-pub async fn absolute(State(links): State<Links>, request: Request, next: Next) -> Response {
-    let mut response = next.run(request).await;
+/// The response with the addresses in its error made whole. Whoever makes an error need not know them.
+pub fn absolute(links: &Links, mut response: Response) -> Response {
     match response.extensions_mut().remove::<Written>() {
         Some(Written { error, shape }) if links.0.is_some() => {
             response.headers_mut().remove(CONTENT_LENGTH);
-            *response.body_mut() = Body::from(shape(&error.linked(&links)).to_string());
+            *response.body_mut() = Body::from(shape(&error.linked(links)).to_string());
             response
         }
         _ => response,

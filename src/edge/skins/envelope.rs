@@ -2,10 +2,12 @@
 //! Says what is wrong with its path, as `messages[2].role`.
 
 use std::borrow::Cow;
+use std::fmt;
 
 use bytes::Bytes;
 use http::StatusCode;
 use serde::Deserialize;
+use serde::de::{Deserializer as _, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 
 use crate::domain::call::{Call, Form, Origin};
@@ -110,54 +112,48 @@ pub(super) fn call(bytes: Bytes, origin: Origin, form: Option<Form>) -> Result<C
 /// Refuses the first of the fields that has a wrong type.
 pub(super) fn check_fields(body: &JsonObject, fields: &[(&str, Kind)]) -> Result<(), ApiError> {
     for (name, kind) in fields {
-        if let Some(value) = body.given(name) {
-            kind.check(value)
-                .map_err(|expected| wrong(name, &expected))?;
+        if body.given(name).is_some_and(|value| !kind.holds(value)) {
+            return Err(wrong(name, &kind.expected()));
         }
     }
     Ok(())
 }
 
 impl Kind {
-    /// `Err` says what was expected.
-    fn check(&self, value: &Raw) -> Result<(), Cow<'static, str>> {
-        let number = || value.as_str().parse::<f64>().ok();
+    fn holds(&self, value: &Raw) -> bool {
         let starts = |byte: u8| value.as_bytes().first() == Some(&byte);
-        let (holds, expected): (bool, Cow<'static, str>) = match self {
-            Number(low, high) => (
-                number().is_some_and(|number| (*low..=*high).contains(&number)),
-                format!("a number from {low} to {high}").into(),
-            ),
-            Integer(low, high) => (
-                is_integer(value, *low, *high),
-                integer_range(*low, *high).into(),
-            ),
-            Boolean => (
-                matches!(value.as_str(), "true" | "false"),
-                "a boolean".into(),
-            ),
-            Text => (starts(b'"'), "a string".into()),
-            Object => (starts(b'{'), "an object".into()),
-            Array => (starts(b'['), "an array".into()),
-            TextOrTexts(most) => {
-                let texts = || {
-                    value
-                        .parse::<Vec<String>>()
-                        .is_ok_and(|texts| texts.len() <= *most)
-                };
-                (
-                    starts(b'"') || texts(),
-                    format!("a string or an array of up to {most} strings").into(),
-                )
+        match self {
+            Number(low, high) => {
+                let number = value.as_str().parse::<f64>();
+                number.is_ok_and(|number| (*low..=*high).contains(&number))
             }
-            OneOf(words) => (
-                value
-                    .parse::<String>()
-                    .is_ok_and(|word| words.contains(&word.as_str())),
-                format!("one of {}", words.join(", ")).into(),
-            ),
-        };
-        if holds { Ok(()) } else { Err(expected) }
+            Integer(low, high) => is_integer(value, *low, *high),
+            Boolean => matches!(value.as_str(), "true" | "false"),
+            Text => starts(b'"'),
+            Object => starts(b'{'),
+            Array => starts(b'['),
+            TextOrTexts(most) => {
+                let texts = || value.parse::<Vec<String>>();
+                starts(b'"') || texts().is_ok_and(|texts| texts.len() <= *most)
+            }
+            OneOf(words) => {
+                let word = value.parse::<String>();
+                word.is_ok_and(|word| words.contains(&word.as_str()))
+            }
+        }
+    }
+
+    fn expected(&self) -> Cow<'static, str> {
+        match self {
+            Number(low, high) => format!("a number from {low} to {high}").into(),
+            Integer(low, high) => integer_range(*low, *high).into(),
+            Boolean => "a boolean".into(),
+            Text => "a string".into(),
+            Object => "an object".into(),
+            Array => "an array".into(),
+            TextOrTexts(most) => format!("a string or an array of up to {most} strings").into(),
+            OneOf(words) => format!("one of {}", words.join(", ")).into(),
+        }
     }
 }
 
@@ -191,23 +187,56 @@ fn check_messages(body: &JsonObject) -> Result<(), ApiError> {
     let messages = body
         .given("messages")
         .ok_or_else(|| ApiError::invalid("Input required: specify \"prompt\" or \"messages\""))?;
-    let elements: Vec<&RawValue> =
-        serde_json::from_str(messages.as_str()).map_err(|_| wrong("messages", "an array"))?;
-    if elements.is_empty() {
-        return Err(wrong("messages", "an array with at least one message"));
+    if messages.as_bytes().first() != Some(&b'[') {
+        return Err(wrong("messages", "an array"));
     }
-    for (position, element) in elements.iter().enumerate() {
-        let shape: MessageShape<'_> = serde_json::from_str(element.get()).map_err(|_| {
-            wrong(
-                &format!("messages[{position}]"),
-                "a message object with a role",
-            )
-        })?;
-        check_message(&shape).map_err(|(field, expected)| {
-            wrong(&format!("messages[{position}].{field}"), expected)
-        })?;
+    let mut checked = Checked {
+        messages: 0,
+        wrong: None,
+    };
+    let read = serde_json::Deserializer::from_str(messages.as_str()).deserialize_seq(&mut checked);
+    match (checked, read) {
+        (
+            Checked {
+                wrong: Some(wrong), ..
+            },
+            _,
+        ) => Err(wrong),
+        (Checked { messages, .. }, Err(_)) => Err(wrong(
+            &format!("messages[{messages}]"),
+            "a message object with a role",
+        )),
+        (Checked { messages: 0, .. }, Ok(())) => {
+            Err(wrong("messages", "an array with at least one message"))
+        }
+        (Checked { .. }, Ok(())) => Ok(()),
     }
-    Ok(())
+}
+
+/// Messages that are in order, and what is wrong with the next one. They are long, and read once.
+struct Checked {
+    messages: usize,
+    wrong: Option<ApiError>,
+}
+
+impl<'de> Visitor<'de> for &mut Checked {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an array of messages")
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut messages: A) -> Result<(), A::Error> {
+        while let Some(shape) = messages.next_element::<MessageShape<'_>>()? {
+            if let Err((field, expected)) = check_message(&shape) {
+                let path = format!("messages[{}].{field}", self.messages);
+                self.wrong.get_or_insert_with(|| wrong(&path, expected));
+            } else if self.wrong.is_none() {
+                self.messages += 1;
+            }
+        }
+        Ok(())
+    }
 }
 
 fn check_message(shape: &MessageShape<'_>) -> Result<(), (&'static str, &'static str)> {
