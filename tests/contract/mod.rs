@@ -10,6 +10,7 @@ mod completions;
 mod embeddings;
 mod foreign;
 mod held;
+mod logprobs;
 mod recorded;
 mod refusals;
 mod rerank;

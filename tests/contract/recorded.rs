@@ -5,13 +5,13 @@ use std::sync::Arc;
 
 use http::StatusCode;
 use serde_json::{Value, json};
-use turnpike::domain::call::Form;
+use turnpike::domain::call::{Form, Spoken};
 use turnpike::wire::WireName;
 
 use super::foreign::Foreigners;
 use super::held::Held;
 use crate::support::client::Answer;
-use crate::support::order::{CHANGES_IDS, with_steady_ids};
+use crate::support::order::{self, CHANGES_IDS, with_steady_ids};
 use crate::support::server::Server;
 use crate::support::upstream::{Script, Seen, Step, Upstream, shoal_at};
 use crate::wires::api::APIS;
@@ -69,7 +69,11 @@ async fn check(api: &str, route: &'static str, ask: fn(&str, &Recording) -> Valu
             recording.name,
             answer.text()
         );
-        held.hold(route, status, answer);
+        let answer = held.hold(route, status, answer);
+        // Vectors are not streamed.
+        if answer.headers["content-type"] == "text/event-stream" {
+            assert_eq!(order::text(&answer.events()), Ok(()), "{}", recording.name);
+        }
     }
     held.finish_having_answered(&[route]);
     server.stop().await;
@@ -128,7 +132,7 @@ fn key(wire: WireName) -> &'static str {
 async fn check_chats(skin: &Skin, route: &'static str) {
     let mut held = Held::default();
     let mut foreigners = Foreigners::default();
-    let mut wrong = Vec::new();
+    let (mut wrong, mut ids_change) = (Vec::new(), false);
     for api in APIS.iter().filter(|api| api.form == Form::Chat) {
         let all = Arc::new(recordings(api.folder));
         let recorded = Arc::clone(&all);
@@ -153,10 +157,11 @@ async fn check_chats(skin: &Skin, route: &'static str) {
                 false => held.hold(route, answer.status.as_u16(), answer),
             };
             if answer.headers["content-type"] == "text/event-stream" {
-                let events = match forwarded && recording.provider == CHANGES_IDS {
-                    true => with_steady_ids(answer.events()),
-                    false => answer.events(),
-                };
+                let mut events = answer.events();
+                if forwarded && recording.provider == CHANGES_IDS {
+                    ids_change |= (skin.ordered)(&events).is_err();
+                    events = with_steady_ids(events);
+                }
                 let ordered = (skin.ordered)(&events);
                 wrong.extend(
                     ordered
@@ -169,6 +174,8 @@ async fn check_chats(skin: &Skin, route: &'static str) {
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
     held.finish_having_answered(&[route]);
+    let is_responses = skin.form == Some(Spoken::Responses);
+    assert_eq!(ids_change, is_responses, "{CHANGES_IDS} and its ids");
     if skin.form.is_some() {
         foreigners.finish(skin.name.trim_end_matches('s'));
     }

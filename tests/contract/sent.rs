@@ -8,6 +8,8 @@ use crate::support::server::Server;
 use crate::support::upstream::{Upstream, json_body};
 use crate::wires::served::{is_text, replaying};
 
+type Ordered = fn(&[Value]) -> Result<(), String>;
+
 /// The bodies that a stream shows.
 fn shown(events: &[Value]) -> Vec<Value> {
     let shown = events
@@ -33,11 +35,15 @@ async fn a_stream_shows_what_each_provider_was_sent_and_a_plain_answer_does_not(
         "POST /completions",
         "POST /responses",
     );
-    for (route, field, said) in [
+    let orders: [Ordered; 3] = [order::chat, order::text, order::responses];
+    for ((route, field, said), ordered) in [
         (chat, "messages", words.clone()),
         (text, "prompt", json!("Two and two?")),
         (responses, "input", json!("Two and two?")),
-    ] {
+    ]
+    .into_iter()
+    .zip(orders)
+    {
         let mut body = json!({
             "model": "acme/orca", "stream": true, "debug": {"echo_upstream_body": true},
             "provider": {"order": ["lab-a", "lab-b"]}
@@ -48,14 +54,7 @@ async fn a_stream_shows_what_each_provider_was_sent_and_a_plain_answer_does_not(
         let events = answer.events();
         let sent = [failing.seen().pop().unwrap(), good.seen().pop().unwrap()];
         assert_eq!(shown(&events), sent.map(|seen| seen.body), "{route}");
-        let ordered = if route == responses {
-            order::responses(&events)
-        } else if route == chat {
-            order::chat(&events)
-        } else {
-            Ok(())
-        };
-        assert_eq!(ordered, Ok(()));
+        assert_eq!(ordered(&events), Ok(()));
         for without in [json!({"echo_upstream_body": false}), Value::Null] {
             body["debug"] = without;
             let answer = held.hold(route, 200, server.http.post(&path, &body).await);

@@ -1,9 +1,9 @@
 //! The only orders in which the events of a stream may come: a machine for each form. Text that deltas told must be the
 //! text that the end of its part repeats.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 /// Takes the events of a stream one by one; says which comes at the wrong place.
 trait Machine: Default {
@@ -17,6 +17,24 @@ trait Machine: Default {
 /// Holds a stream of chat completions to its order (contract 4.4, 4.6).
 pub(crate) fn chat(events: &[Value]) -> Result<(), String> {
     run::<Chat>(events)
+}
+
+/// Holds a stream of text completions to the same order; nobody is greeted there.
+pub(crate) fn text(events: &[Value]) -> Result<(), String> {
+    let mut greeted = BTreeSet::new();
+    let mut events = events.to_vec();
+    let is_piece = |event: &&mut Value| event.is_object() && event["usage"].is_null();
+    let pieces = events.iter_mut().filter(is_piece);
+    for choice in pieces
+        .filter_map(|piece| piece["choices"].as_array_mut())
+        .flatten()
+    {
+        hold(choice["text"].is_string(), "without a text")?;
+        if greeted.insert(choice["index"].as_u64()) {
+            choice["delta"] = json!({"role": "assistant"});
+        }
+    }
+    chat(&events)
 }
 
 /// Holds a stream of Anthropic's Messages to its order.
@@ -339,8 +357,6 @@ impl Machine for Responses {
 }
 
 mod tests {
-    use serde_json::json;
-
     use super::*;
 
     /// Any one event left out, told twice or told too early must be noticed.
@@ -386,6 +402,11 @@ mod tests {
             json!("[DONE]"),
         ];
         every_other_order_is_refused(chat, &events);
+        let shown = json!({"id": "gen-1", "choices": [], "debug": {}});
+        let first = [std::slice::from_ref(&shown), &events[..]].concat();
+        assert_eq!(chat(&first), Ok(()));
+        let late = [&events[..1], &[shown], &events[1..]].concat();
+        assert!(chat(&late).is_err());
         let mut other = events.to_vec();
         other[1]["id"] = json!("gen-2");
         assert!(chat(&other).is_err());
