@@ -177,12 +177,19 @@ impl Gateway {
 }
 
 impl Stages {
-    async fn journey(self: Arc<Self>, mut run: Run, mut client: Client<Refused>) {
-        if let Err(refusal) = self.answer(&mut run, &mut client).await {
-            run.log_refusal(&refusal);
-            self.ledger.refused(&refusal);
-            let report = run.report(None);
-            client.refuse(Refused { refusal, report });
+    /// As a block, which keeps a run in one place where an `async fn` has a second for its arguments.
+    fn journey(
+        self: Arc<Self>,
+        mut run: Run,
+        mut client: Client<Refused>,
+    ) -> impl Future<Output = ()> + Send {
+        async move {
+            if let Err(refusal) = self.answer(&mut run, &mut client).await {
+                run.log_refusal(&refusal);
+                self.ledger.refused(&refusal);
+                let report = run.report(None);
+                client.refuse(Refused { refusal, report });
+            }
         }
     }
 
@@ -248,10 +255,10 @@ impl Stages {
                 }
             }
             Ok(Err(refusal)) => {
-                self.ledger.record(hold, run.failed()).await;
+                self.ledger.record(hold, run.failed());
                 return Err(refusal);
             }
-            Err(Left) => self.ledger.record(hold, run.abandoned()).await,
+            Err(Left) => self.ledger.record(hold, run.abandoned()),
         }
         Ok(())
     }

@@ -8,7 +8,7 @@ use crate::attempt::judge::Case;
 use crate::attempt::watch::Watch;
 use crate::clock::now_ms;
 use crate::domain::event::Reply;
-use crate::domain::usage::Usage;
+use crate::domain::usage::{Tokens, Usage};
 use crate::ledger::{Hold, SettleError};
 use crate::rank::sticky::Cache;
 use crate::stream::client::{Client, Delivery, Held, Receipt, Whole};
@@ -97,7 +97,7 @@ impl Stages {
                 }
                 let usage = meter.usage().await;
                 let broken = run.broken(&meter, usage, &error);
-                self.ledger.record(hold, broken).await;
+                self.ledger.record(hold, broken);
                 Delivery::Broken(error, run.report(None))
             }
             Ending::Left => {
@@ -160,10 +160,26 @@ impl Stages {
         if let Some(lesson) = lesson {
             self.learn(run, lesson, meter, &usage);
         }
+        let (settled, receipt) = self.enter(run, hold, meter, usage, reported);
+        settled.await?;
+        Ok(receipt)
+    }
+
+    /// Puts the run into the books; what comes back is over once that is durable.
+    fn enter(
+        &self,
+        run: &Run,
+        hold: Hold,
+        meter: &Meter,
+        usage: Usage,
+        reported: Option<Tokens>,
+    ) -> (
+        impl Future<Output = Result<(), SettleError>> + Send + use<>,
+        Receipt,
+    ) {
         let (mut generation, receipt) = run.finished(meter, usage);
         generation.reported = reported;
         record::log(&generation);
-        self.ledger.settle(hold, generation).await?;
-        Ok(receipt)
+        (self.ledger.settle(hold, generation), receipt)
     }
 }

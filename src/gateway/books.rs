@@ -40,9 +40,9 @@ impl Books {
     }
 
     /// Keeps a run that is not charged; it is over.
-    pub(super) async fn record(&self, hold: Hold, generation: Generation) {
+    pub(super) fn record(&self, hold: Hold, generation: Generation) {
         self.metrics.generation(&generation);
-        self.ledger.record(hold, generation).await;
+        self.ledger.record(hold, generation);
     }
 
     /// Counts a call that was not answered.

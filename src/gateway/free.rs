@@ -18,7 +18,8 @@ pub(super) async fn within_limits(
     if !candidates.iter().any(limited) {
         return Ok(candidates);
     }
-    if let Err(exceeded) = limits.begin(account).await {
+    // Large, and not for those who pay.
+    if let Err(exceeded) = Box::pin(limits.begin(account)).await {
         candidates.retain(|candidate| !limited(candidate));
         if candidates.is_empty() {
             return Err(exceeded);

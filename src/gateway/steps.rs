@@ -145,7 +145,7 @@ impl Stages {
         if let Err(error) = ending {
             let usage = meter.usage().await;
             let broken = run.broken(&meter, usage, &error);
-            self.ledger.record(hold, broken).await;
+            self.ledger.record(hold, broken);
             return Err(error.into());
         }
         let annotated = lesson.heard.before(Vec::new());

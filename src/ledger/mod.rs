@@ -261,7 +261,8 @@ impl Ledger {
             .try_reserve_owned()
             .map_err(|_| HoldError::Busy)?;
         if most <= Nanos::ZERO {
-            self.refuse_debtors(&who.account).await?;
+            // Large, and seldom.
+            Box::pin(self.refuse_debtors(&who.account)).await?;
             return Ok(Hold::new(place, self.inner.leases.replica(), None));
         }
         if !self.inner.bank.is_alive() {
@@ -292,7 +293,7 @@ impl Ledger {
     }
 
     /// Keeps a run that is not charged and gives its credit back, without waiting until it is durable.
-    pub async fn record(&self, hold: Hold, generation: Generation) {
+    pub fn record(&self, hold: Hold, generation: Generation) {
         self.send(hold, generation, None);
     }
 

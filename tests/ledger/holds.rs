@@ -60,7 +60,7 @@ on_both_engines! {
         for _ in 0..20 {
             drop(ledger.hold(&who, Nanos(100)).await.unwrap());
         }
-        ledger.record(ledger.hold(&who, Nanos(100)).await.unwrap(), run(&who, 0)).await;
+        ledger.record(ledger.hold(&who, Nanos(100)).await.unwrap(), run(&who, 0));
         let hold = ledger.hold(&who, Nanos(100)).await.unwrap();
         ledger.settle(hold, run(&who, 100)).await.unwrap();
         assert!(matches!(ledger.hold(&who, Nanos(1)).await, Err(HoldError::NoCredit { .. })));
