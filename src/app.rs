@@ -188,7 +188,12 @@ impl App {
             catalog,
             gateway,
             store,
-            load: Load::watch(metrics.clone(), &background, stop.clone()),
+            load: Load::watch(
+                config.http.overload_after,
+                metrics.clone(),
+                &background,
+                stop.clone(),
+            ),
             body_limit: BodyLimit(config.http.body_limit),
             stream_style: StreamStyle {
                 keep_alive: config.http.keep_alive,

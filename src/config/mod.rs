@@ -138,6 +138,8 @@ pub struct HttpConfig {
     pub drain_timeout: Duration,
     /// The longest silence of a stream before a comment is sent to keep it open.
     pub keep_alive: Duration,
+    /// How late work may be that is ready before calls of models are refused.
+    pub overload_after: Duration,
     /// How many proxies stand in front, each adding the address it was called from to `X-Forwarded-For`.
     pub proxies: usize,
 }
@@ -282,6 +284,7 @@ impl HttpConfig {
             max_connections: raw.value("http.max_connections", 20_000),
             drain_timeout: raw.value("http.drain_timeout", Duration::from_secs(30)),
             keep_alive: raw.value("http.keep_alive", Duration::from_secs(10)),
+            overload_after: raw.value("http.overload_after", Duration::from_millis(50)),
             proxies: raw.value("http.proxies", Proxies(0)).0,
         }
     }

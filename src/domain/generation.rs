@@ -7,7 +7,7 @@ use super::money::Nanos;
 use super::route::Route;
 use super::search::Searched;
 use super::terms::Terms;
-use super::usage::{Tokens, Usage};
+use super::usage::{Tokens, Usage, is_default};
 
 /// One run as the client saw it, with its attempts and its charge.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -22,6 +22,7 @@ pub struct Generation {
     #[serde(with = "key_hash_hex")]
     pub key: KeyHash,
     /// The endpoint that answered; `None` when none did.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub served: Option<Served>,
     /// The slug as requested.
     pub requested_model: String,
@@ -32,14 +33,19 @@ pub struct Generation {
     /// Whether the caller left before the end.
     pub cancelled: bool,
     /// The first choice's finish reason, in the contract's vocabulary.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub finish_reason: Option<String>,
     /// The provider's own word for it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub native_finish_reason: Option<String>,
     /// Milliseconds from the start to the first token.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub latency_ms: Option<i64>,
     /// Milliseconds from the first token to the last.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub generation_ms: Option<i64>,
     /// What was used; `None` when nothing was.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub usage: Option<Usage>,
     /// What each step used, where there were several; `usage` is their sum.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -61,14 +67,19 @@ pub struct Generation {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub search: Option<Searched>,
     /// Who called, as far as the request said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub referer: Option<String>,
     /// The application's name.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub title: Option<String>,
     /// The caller's user agent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub user_agent: Option<String>,
     /// The session the run belongs to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub session_id: Option<String>,
     /// The end user as the caller names them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub external_user: Option<String>,
 }
 
@@ -84,8 +95,10 @@ pub struct Served {
     /// The endpoint's tag.
     pub endpoint: EndpointTag,
     /// The provider's id of the answer.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub upstream_id: Option<String>,
     /// The tier that served it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub service_tier: Option<String>,
 }
 
@@ -112,13 +125,13 @@ pub struct Charge {
     #[serde(with = "nanos_integer")]
     pub gross: Nanos,
     /// Taken off the gross.
-    #[serde(with = "nanos_integer")]
+    #[serde(with = "nanos_integer", default, skip_serializing_if = "is_default")]
     pub discount: Nanos,
     /// What the operator takes on top of what is left, the searches that the gateway made included.
-    #[serde(with = "nanos_integer", default)]
+    #[serde(with = "nanos_integer", default, skip_serializing_if = "is_default")]
     pub fee: Nanos,
     /// The part of the fee that those searches are.
-    #[serde(with = "nanos_integer", default)]
+    #[serde(with = "nanos_integer", default, skip_serializing_if = "is_default")]
     pub searches: Nanos,
     /// What the account pays: gross − discount + fee.
     #[serde(with = "nanos_integer")]
@@ -127,14 +140,16 @@ pub struct Charge {
     #[serde(with = "nanos_integer")]
     pub prompt_part: Nanos,
     /// The unit prices that were applied: a JSON object of decimal strings.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub prices: Option<String>,
     /// Where the prices come from: `models.dev`, `config`, …
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub price_source: Option<String>,
     /// Which prices were in force: [`crate::catalog::snapshot::Snapshot::version`].
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub catalog_version: Option<String>,
     /// The account's terms.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "is_default")]
     pub terms: Terms,
     /// True when zero-completion insurance made the run free (contract 15.3).
     pub insured: bool,
@@ -150,8 +165,10 @@ pub struct Attempt {
     /// The model that was tried.
     pub model: ModelId,
     /// The upstream's HTTP status; `None` when none arrived.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub status: Option<u16>,
     /// What went wrong, one of [`crate::attempt::failure`]'s words; `None` for the attempt that answered.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub failure: Option<String>,
     /// Milliseconds until the attempt was decided.
     pub latency_ms: i64,

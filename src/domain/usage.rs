@@ -13,24 +13,34 @@ pub struct Tokens {
     /// All output tokens.
     pub completion: u64,
     /// Input tokens read from the provider's prompt cache.
+    #[serde(skip_serializing_if = "is_default")]
     pub cached: u64,
     /// Input tokens written to a cache that lives five minutes.
+    #[serde(skip_serializing_if = "is_default")]
     pub cache_write_5m: u64,
     /// Input tokens written to a cache that lives one hour.
+    #[serde(skip_serializing_if = "is_default")]
     pub cache_write_1h: u64,
     /// Output tokens spent on reasoning.
+    #[serde(skip_serializing_if = "is_default")]
     pub reasoning: u64,
     /// Input tokens that were audio.
+    #[serde(skip_serializing_if = "is_default")]
     pub audio_in: u64,
     /// Output tokens that were audio.
+    #[serde(skip_serializing_if = "is_default")]
     pub audio_out: u64,
     /// Output tokens that were images.
+    #[serde(skip_serializing_if = "is_default")]
     pub image_out: u64,
     /// Images in the prompt that are priced apiece.
+    #[serde(skip_serializing_if = "is_default")]
     pub images: u64,
     /// Web searches that the provider ran.
+    #[serde(skip_serializing_if = "is_default")]
     pub web_searches: u64,
     /// Units of a search that were billed in place of tokens: a query over up to a hundred documents.
+    #[serde(skip_serializing_if = "is_default")]
     pub search_units: u64,
 }
 
@@ -90,4 +100,8 @@ pub struct Usage {
     pub tokens: Tokens,
     /// Who counted them.
     pub source: UsageSource,
+}
+/// What is zero, or as always, is not written: a record is written for every run.
+pub(super) fn is_default<T: Default + PartialEq>(value: &T) -> bool {
+    *value == T::default()
 }

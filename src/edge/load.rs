@@ -17,8 +17,6 @@ use super::error::ApiError;
 use crate::telemetry::metrics::Metrics;
 
 const BETWEEN_LOOKS: Duration = Duration::from_millis(20);
-/// A step that waits for longer than this waits too long.
-const TOO_LATE: Duration = Duration::from_millis(50);
 
 /// How loaded the process is. Cloning shares it.
 #[derive(Clone)]
@@ -37,8 +35,8 @@ impl Pressure {
     /// … and here nearly everybody.
     const MOST: u32 = 25;
 
-    fn after(self, late: Duration) -> Self {
-        Pressure(if late > TOO_LATE {
+    fn after(self, too_late: bool) -> Self {
+        Pressure(if too_late {
             (self.0 + 1).min(Self::MOST)
         } else {
             self.0.saturating_sub(1)
@@ -53,8 +51,13 @@ impl Pressure {
 }
 
 impl Load {
-    /// Watches the process until `stop`.
-    pub fn watch(metrics: Metrics, tasks: &TaskTracker, stop: CancellationToken) -> Self {
+    /// Watches the process until `stop`. A step that waits for longer than `bearable` waits too long.
+    pub fn watch(
+        bearable: Duration,
+        metrics: Metrics,
+        tasks: &TaskTracker,
+        stop: CancellationToken,
+    ) -> Self {
         let pressure = Arc::new(AtomicU32::new(0));
         let watched = Arc::clone(&pressure);
         tasks.spawn(async move {
@@ -62,7 +65,7 @@ impl Load {
                 loop {
                     let due = Instant::now() + BETWEEN_LOOKS;
                     sleep_until(due).await;
-                    let now = Pressure(watched.load(Relaxed)).after(due.elapsed());
+                    let now = Pressure(watched.load(Relaxed)).after(due.elapsed() > bearable);
                     watched.store(now.0, Relaxed);
                 }
             };
@@ -88,22 +91,23 @@ impl Load {
 mod tests {
     use super::*;
 
-    fn after(looks: impl IntoIterator<Item = u64>) -> f64 {
-        let millis = looks.into_iter().map(Duration::from_millis);
-        millis.fold(Pressure::default(), Pressure::after).refused()
+    /// The share that is refused after looks of which these were too late.
+    fn after(looks: impl IntoIterator<Item = bool>) -> f64 {
+        let pressure = looks.into_iter().fold(Pressure::default(), Pressure::after);
+        pressure.refused()
     }
 
     #[test]
     fn a_hitch_refuses_nobody_and_lasting_lateness_nearly_all() {
-        assert_eq!(after([900, 900, 900, 900, 900]), 0.0);
-        assert!(after([60; 10]) > 0.2);
-        let lasting = after([60; 500]);
+        assert_eq!(after([true; 5]), 0.0);
+        assert!(after([true; 10]) > 0.2);
+        let lasting = after([true; 500]);
         assert!(lasting > 0.9 && lasting < 1.0, "{lasting}");
     }
 
     #[test]
     fn it_is_over_as_soon_as_it_came() {
-        assert_eq!(after([60; 500].into_iter().chain([1; 20])), 0.0);
-        assert_eq!(after([50; 500]), 0.0);
+        assert_eq!(after([true; 500].into_iter().chain([false; 20])), 0.0);
+        assert_eq!(after([false; 500]), 0.0);
     }
 }

@@ -45,7 +45,8 @@ fn hog(stop: &Arc<AtomicBool>) -> JoinSet<()> {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_there_is_no_time_for_is_refused_and_told_when_to_return() {
     let lab = Upstream::answering("I can").await;
-    let server = Server::alone(&lab.provider("lab-a", "0.000001", "0.000002")).await;
+    let provider = lab.provider("lab-a", "0.000001", "0.000002");
+    let server = Server::alone(&format!("http.overload_after = \"50ms\"\n{provider}")).await;
     let stop = Arc::new(AtomicBool::new(false));
     let hogs = hog(&stop);
     for path in [CHAT, MESSAGES] {
