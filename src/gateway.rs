@@ -160,8 +160,8 @@ impl Gateway {
 
     /// Starts a call's journey.
     pub fn serve(&self, who: Arc<Principal>, call: Call) -> Serving {
-        let stages = &self.0;
-        let run = Run::begin(who, call, stages.default_model.as_deref(), now_ms());
+        let stages = Arc::clone(&self.0);
+        let mut run = Run::begin(who, call, stages.default_model.as_deref(), now_ms());
         let (mut client, begun) = client::pair(run.call.hides_reasoning());
         let head = run.head();
         if stages.tasks.is_closed() {
@@ -170,26 +170,20 @@ impl Gateway {
                 report: None,
             });
         } else {
-            stages.tasks.spawn(Arc::clone(stages).journey(run, client));
+            let tasks = stages.tasks.clone();
+            tasks.spawn(async move { stages.journey(&mut run, &mut client).await });
         }
         Serving { head, begun }
     }
 }
 
 impl Stages {
-    /// As a block, which keeps a run in one place where an `async fn` has a second for its arguments.
-    fn journey(
-        self: Arc<Self>,
-        mut run: Run,
-        mut client: Client<Refused>,
-    ) -> impl Future<Output = ()> + Send {
-        async move {
-            if let Err(refusal) = self.answer(&mut run, &mut client).await {
-                run.log_refusal(&refusal);
-                self.ledger.refused(&refusal);
-                let report = run.report(None);
-                client.refuse(Refused { refusal, report });
-            }
+    async fn journey(&self, run: &mut Run, client: &mut Client<Refused>) {
+        if let Err(refusal) = self.answer(run, client).await {
+            run.log_refusal(&refusal);
+            self.ledger.refused(&refusal);
+            let report = run.report(None);
+            client.refuse(Refused { refusal, report });
         }
     }
 
