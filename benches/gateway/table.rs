@@ -117,9 +117,9 @@ pub(crate) fn soak(soak: &Soak) -> String {
     let told = &soak.told;
     let count = |count: &AtomicU64| count.load(Relaxed);
     table.push_str(&format!(
-        "\n| peak /s | sent /s | minutes | answered | left | broken off by the provider | failed attempts | 503 | anything else | memory at most off its median | descriptors before / after | ledger adds up |\n\
-         | --: | --: | --: | --: | --: | --: | --: | --: | --: | --: | --: | --- |\n\
-         | {:.0} | {:.0} | {} | {} | {} | {} | {} | {} | {} | {:.1} % | {} / {} | {} |\n",
+        "\n| peak /s | sent /s | minutes | answered | left | broken off by the provider | failed attempts | 503 | anything else | memory at most off its median | descriptors before / after | tasks | ledger adds up |\n\
+         | --: | --: | --: | --: | --: | --: | --: | --: | --: | --: | --: | --: | --- |\n\
+         | {:.0} | {:.0} | {} | {} | {} | {} | {} | {} | {} | {:.1} % | {} / {} | {} / {} | {} |\n",
         soak.peak,
         soak.rate,
         soak.length.as_secs() / 60,
@@ -132,6 +132,8 @@ pub(crate) fn soak(soak: &Soak) -> String {
         soak.deviation,
         soak.descriptors.0,
         soak.descriptors.1,
+        soak.tasks.0,
+        soak.tasks.1,
         if soak.verified { "yes" } else { "no" },
     ));
     table

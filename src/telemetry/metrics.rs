@@ -7,8 +7,10 @@ use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::encoding::text::encode;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use prometheus_client::registry::Registry;
+use tokio::runtime::Handle;
 
 use crate::domain::generation::Generation;
 
@@ -30,6 +32,7 @@ struct Shared {
     attempts: Family<Tried, Counter>,
     usage: Family<Reported, Counter>,
     refusals: Family<Refused, Counter>,
+    tasks: Gauge,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -84,6 +87,7 @@ impl Default for Metrics {
         let attempts = Family::default();
         let usage = Family::default();
         let refusals = Family::default();
+        let tasks = Gauge::default();
         registry.register(
             "generations",
             "Runs, by how they ended: complete, cancelled by the caller, or failed",
@@ -119,6 +123,11 @@ impl Default for Metrics {
             "Calls that were not answered, by the reason",
             Family::clone(&refusals),
         );
+        registry.register(
+            "tasks",
+            "Tasks that are alive: connections, runs under way, and a few that are always there",
+            tasks.clone(),
+        );
         Metrics {
             shared: Arc::new(Shared {
                 registry,
@@ -129,6 +138,7 @@ impl Default for Metrics {
                 attempts,
                 usage,
                 refusals,
+                tasks,
             }),
         }
     }
@@ -208,6 +218,12 @@ impl Metrics {
 
     /// All counts as text. Fails only where text cannot be written at all.
     pub fn text(&self) -> Result<String, std::fmt::Error> {
+        if let Ok(runtime) = Handle::try_current() {
+            let alive = runtime.metrics().num_alive_tasks();
+            self.shared
+                .tasks
+                .set(i64::try_from(alive).unwrap_or(i64::MAX));
+        }
         let mut text = String::new();
         encode(&mut text, &self.shared.registry)?;
         Ok(text)

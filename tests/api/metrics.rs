@@ -56,6 +56,10 @@ async fn an_operator_counts_what_went_through() {
             "{line} is not in {text}"
         );
     }
+    let tasks = text
+        .lines()
+        .find_map(|line| line.strip_prefix("turnpike_tasks "));
+    assert!(tasks.unwrap().parse::<u64>().unwrap() > 1);
     let stranger = server.http.with_key("guesses").get("/metrics").await;
     assert_eq!(stranger.status, StatusCode::UNAUTHORIZED);
     assert_eq!(

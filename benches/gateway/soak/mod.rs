@@ -31,6 +31,8 @@ pub(crate) struct Soak {
     pub(crate) deviation: f64,
     /// Descriptors at rest, before and after.
     pub(crate) descriptors: (u64, u64),
+    /// Tasks at rest, likewise.
+    pub(crate) tasks: (u64, u64),
     /// What became of the requests.
     pub(crate) told: Arc<Told>,
     /// Attempts that failed at the provider that fails.
@@ -89,6 +91,7 @@ pub(crate) async fn measure(bench: &Bench, quick: bool) -> Result<Soak> {
     let peak = found.served() as f64 / times.finding.as_secs_f64();
     sleep(REST).await;
     let descriptors = target.process.tree().descriptors();
+    let tasks = tasks(&metrics(target).await?);
     let (rate, told) = (peak * PART, Arc::<Told>::default());
     let traffic = mix::run(target, Some(rate), times.length, &told);
     tokio::pin!(traffic);
@@ -101,7 +104,7 @@ pub(crate) async fn measure(bench: &Bench, quick: bool) -> Result<Soak> {
             _ = clock.tick() => samples.push(sample(target, begun.elapsed(), &told, &samples)),
         }
     }
-    let failed_attempts = failed_attempts(target).await?;
+    let failed_attempts = failed_attempts(&metrics(target).await?);
     if let Some(first) = &*told.first_other.lock().await {
         eprintln!("the first of anything else: {first}");
     }
@@ -116,6 +119,7 @@ pub(crate) async fn measure(bench: &Bench, quick: bool) -> Result<Soak> {
         deviation: deviation(&samples, times.warm),
         samples,
         descriptors: (descriptors, target.process.tree().descriptors()),
+        tasks: (tasks, self::tasks(&metrics(target).await?)),
         told: Arc::clone(&told),
         failed_attempts,
         verified: bench.verify().is_ok(),
@@ -142,19 +146,30 @@ fn deviation(samples: &[Sample], warm: Duration) -> f64 {
     farthest.unwrap_or(0) as f64 * 100.0 / median.max(1) as f64
 }
 
-/// What the server counts of the provider that fails.
-async fn failed_attempts(target: &Target) -> Result<u64> {
+/// What the server counts.
+async fn metrics(target: &Target) -> Result<String> {
     let request = format!(
         "GET /metrics HTTP/1.1\r\nhost: bench\r\nauthorization: Bearer {METRICS_TOKEN}\r\n\r\n"
     );
     let mut client = Client::connect(target).await?;
-    let page = client.text(request.as_bytes()).await?;
+    client.text(request.as_bytes()).await
+}
+
+/// Attempts that failed at the provider that fails.
+fn failed_attempts(metrics: &str) -> u64 {
     let ill = format!("turnpike_attempts_total{{provider=\"{ILL}\"");
-    let tried = page
+    let tried = metrics
         .lines()
-        .filter(|line| line.starts_with(&ill))
-        .filter(|line| !line.contains("\"answered\""));
-    Ok(tried
-        .filter_map(|line| line.rsplit(' ').next()?.parse::<u64>().ok())
-        .sum())
+        .filter(|line| line.starts_with(&ill) && !line.contains("\"answered\""));
+    tried.filter_map(count).sum()
+}
+
+fn tasks(metrics: &str) -> u64 {
+    let mut lines = metrics.lines();
+    let line = lines.find(|line| line.starts_with("turnpike_tasks "));
+    line.and_then(count).unwrap_or(0)
+}
+
+fn count(line: &str) -> Option<u64> {
+    line.rsplit(' ').next()?.parse().ok()
 }
