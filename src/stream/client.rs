@@ -17,7 +17,7 @@ use crate::domain::route::Report;
 use crate::domain::usage::Usage;
 
 /// Sets of deliveries that wait for a slow reader before the upstream is made to wait.
-const IN_FLIGHT: usize = 2;
+const IN_FLIGHT: usize = 1;
 /// The most deliveries in a set.
 const TOGETHER: usize = 16;
 
