@@ -97,3 +97,83 @@ fn split(mut choice: Box<Choice>) -> (Option<Box<Choice>>, Option<Choice>) {
     };
     ((!choice.is_empty()).then_some(choice), Some(last))
 }
+
+#[cfg(test)]
+mod tests {
+    use futures_util::FutureExt as _;
+    use tokio::sync::mpsc;
+
+    use super::*;
+    use crate::domain::event::Message;
+    use crate::domain::ids::GenerationId;
+    use crate::domain::json::JsonText;
+    use crate::stream::client::{self, Begun, Deliveries, Head};
+
+    /// An answer without end, of which so much was asked for.
+    struct Endless {
+        asked: usize,
+        bursts: bool,
+    }
+
+    impl Events for Endless {
+        async fn next(&mut self) -> Result<Option<Event>, StreamError> {
+            self.asked += 1;
+            let message = Message {
+                content: Some(JsonText::of("more")),
+                ..Message::default()
+            };
+            Ok(Some(Event::Choice(Box::new(Choice {
+                message,
+                ..Choice::default()
+            }))))
+        }
+
+        async fn has_more(&mut self) -> bool {
+            self.bursts
+        }
+
+        fn arrived(&mut self) -> impl Iterator<Item = Event> {
+            std::iter::empty()
+        }
+    }
+
+    /// What is asked of an endless answer for a client that reads nothing, and what waits for that client.
+    async fn unread(bursts: bool) -> (usize, mpsc::Receiver<Deliveries>) {
+        let (mut client, begun) = client::pair::<()>(false);
+        client.stream(Head {
+            id: GenerationId::new(0),
+            created: 0,
+            model: "acme/orca".into(),
+            provider: "Lab".to_owned(),
+        });
+        let Ok(Ok(Begun::Stream(_, deliveries))) = begun.await else {
+            panic!("no stream");
+        };
+        let mut stream = Endless { asked: 0, bursts };
+        let mut heard = Heard {
+            calls: None,
+            citations: None,
+        };
+        let mut meter = Meter::new(1);
+        let relayed = relay(&mut stream, &mut meter, &mut heard, &mut client).now_or_never();
+        assert!(relayed.is_none());
+        (stream.asked, deliveries)
+    }
+
+    #[tokio::test]
+    async fn an_answer_waits_for_who_does_not_read_it() {
+        let (asked, mut deliveries) = unread(false).await;
+        assert_eq!(asked, 2);
+        assert_eq!(deliveries.recv().await.map(|set| set.len()), Some(1));
+    }
+
+    #[tokio::test]
+    async fn a_burst_goes_together_and_waits_too() {
+        let (asked, mut deliveries) = unread(true).await;
+        let set = deliveries.recv().await.map(|set| set.len());
+        assert!(
+            set.is_some_and(|set| set > 1 && asked == 2 * set),
+            "{set:?} {asked}"
+        );
+    }
+}

@@ -245,3 +245,64 @@ impl StreamDecoder for NothingMore {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use http::StatusCode;
+
+    use super::*;
+    use crate::echo::{Chunks, EchoResponse};
+    use crate::transport::Response;
+
+    /// Gives an event for each frame.
+    struct Counts;
+
+    impl StreamDecoder for Counts {
+        fn frame(&mut self, _: &Frame, events: &mut Vec<Event>) -> Result<(), DecodeError> {
+            events.push(Event::Step(None));
+            Ok(())
+        }
+
+        fn end(&mut self, _: &mut Vec<Event>) -> Result<(), DecodeError> {
+            Ok(())
+        }
+    }
+
+    fn stream(
+        pieces: impl Iterator<Item = Bytes> + Send + 'static,
+        deadline: Instant,
+    ) -> EventStream {
+        let response = Response::from(EchoResponse {
+            status: StatusCode::OK,
+            content_type: "text/event-stream",
+            chunks: Chunks::of(pieces),
+        });
+        let idle = Duration::from_secs(3_600);
+        EventStream::new(response.body, Box::new(Counts), idle, deadline)
+    }
+
+    #[tokio::test]
+    async fn what_was_read_has_arrived_decoded_or_not() {
+        const EVENTS: usize = DECODED_AT_ONCE;
+        let piece = Bytes::from("data: a\n\n".repeat(EVENTS));
+        let later = Instant::now() + Duration::from_secs(3_600);
+        let mut stream = stream(std::iter::once(piece), later);
+        assert_eq!(stream.next().await, Ok(Some(Event::Step(None))));
+        assert!(stream.events.len() < EVENTS / 2);
+        assert_eq!(stream.arrived().count(), EVENTS - 1);
+        assert_eq!(stream.next().await, Ok(None));
+    }
+
+    #[tokio::test]
+    async fn a_stream_that_never_lets_anybody_wait_has_a_deadline() {
+        let endless = std::iter::repeat(Bytes::from_static(b"data: a\n\n"));
+        let mut stream = stream(endless, Instant::now());
+        let stalled = loop {
+            stream.has_more().await;
+            if let Err(error) = stream.next().await {
+                break error;
+            }
+        };
+        assert_eq!(stalled, StreamError::Stalled);
+    }
+}
