@@ -199,6 +199,10 @@ impl<S: StreamSkin + Unpin> Body for SseBody<S> {
         body.keep_alive
             .as_mut()
             .reset(Instant::now() + body.style.keep_alive);
+        // What waits for a slow client should be no larger than what it says.
+        if out.len() >= WRITE_BYTES {
+            out.shrink_to_fit();
+        }
         Poll::Ready(Some(Ok(Frame::data(out.into()))))
     }
 
