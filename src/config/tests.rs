@@ -228,8 +228,8 @@ fn issuers_are_checked_one_by_one() {
         client_id = "us"
         client_secret = {{ env = "TURNPIKE_GOOGLE" }}
         [[people.issuers]]
-        slug = "work"
-        issuer = "http://10.0.0.5:8080/realms/work/"
+        slug = "staff"
+        issuer = "http://10.0.0.5:8080/realms/staff/"
         client_id = "us"
         client_secret = {{ file = "{}" }}
         scopes = ["email"]
@@ -241,7 +241,7 @@ fn issuers_are_checked_one_by_one() {
         .load()
         .people;
     assert!(!format!("{people:?}").contains("hunter2"));
-    let [google, work] = &people.issuers[..] else {
+    let [google, staff] = &people.issuers[..] else {
         panic!("{people:?}")
     };
     assert_eq!(
@@ -250,8 +250,8 @@ fn issuers_are_checked_one_by_one() {
     );
     assert_eq!(google.scopes, ["email", "profile"]);
     assert_eq!(
-        (work.name.as_str(), work.url.as_str()),
-        ("work", "http://10.0.0.5:8080/realms/work/")
+        (staff.name.as_str(), staff.url.as_str()),
+        ("staff", "http://10.0.0.5:8080/realms/staff/")
     );
     for issuer in &people.issuers {
         assert_eq!(issuer.client_secret.as_ref().unwrap().expose(), "hunter2");

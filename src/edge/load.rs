@@ -35,8 +35,9 @@ impl Pressure {
     /// … and here nearly everybody.
     const MOST: u32 = 25;
 
-    fn after(self, too_late: bool) -> Self {
-        Pressure(if too_late {
+    /// After a look that came so `late`, where so much is `bearable`.
+    fn after(self, late: Duration, bearable: Duration) -> Self {
+        Pressure(if late > bearable {
             (self.0 + 1).min(Self::MOST)
         } else {
             self.0.saturating_sub(1)
@@ -65,7 +66,7 @@ impl Load {
                 loop {
                     let due = Instant::now() + BETWEEN_LOOKS;
                     sleep_until(due).await;
-                    let now = Pressure(watched.load(Relaxed)).after(due.elapsed() > bearable);
+                    let now = Pressure(watched.load(Relaxed)).after(due.elapsed(), bearable);
                     watched.store(now.0, Relaxed);
                 }
             };
@@ -91,23 +92,28 @@ impl Load {
 mod tests {
     use super::*;
 
-    /// The share that is refused after looks of which these were too late.
-    fn after(looks: impl IntoIterator<Item = bool>) -> f64 {
-        let pressure = looks.into_iter().fold(Pressure::default(), Pressure::after);
+    const BEARABLE: Duration = Duration::from_millis(50);
+
+    /// The share that is refused after looks that came so many milliseconds late.
+    fn after(looks: impl IntoIterator<Item = u64>) -> f64 {
+        let looks = looks.into_iter().map(Duration::from_millis);
+        let pressure = looks.fold(Pressure::default(), |pressure, late| {
+            pressure.after(late, BEARABLE)
+        });
         pressure.refused()
     }
 
     #[test]
     fn a_hitch_refuses_nobody_and_lasting_lateness_nearly_all() {
-        assert_eq!(after([true; 5]), 0.0);
-        assert!(after([true; 10]) > 0.2);
-        let lasting = after([true; 500]);
+        assert_eq!(after([900, 900, 900, 900, 900]), 0.0);
+        assert!(after([60; 10]) > 0.2);
+        let lasting = after([60; 500]);
         assert!(lasting > 0.9 && lasting < 1.0, "{lasting}");
     }
 
     #[test]
     fn it_is_over_as_soon_as_it_came() {
-        assert_eq!(after([true; 500].into_iter().chain([false; 20])), 0.0);
-        assert_eq!(after([false; 500]), 0.0);
+        assert_eq!(after([60; 500].into_iter().chain([1; 20])), 0.0);
+        assert_eq!(after([50; 500]), 0.0);
     }
 }

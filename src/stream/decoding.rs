@@ -47,13 +47,13 @@ impl Decoding {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
     use crate::stream::frames::MAX_FRAME;
     use crate::wire::{Framing, StreamDecoder};
 
     /// Gives an event for each frame.
-    struct Counts(Framing);
+    pub(in crate::stream) struct Counts(pub(in crate::stream) Framing);
 
     impl StreamDecoder for Counts {
         fn frame(&mut self, _: &Frame, events: &mut Vec<Event>) -> Result<(), DecodeError> {

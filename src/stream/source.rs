@@ -110,16 +110,11 @@ impl EventStream {
         let events = std::iter::once(about)
             .chain(reply.choices.into_iter().map(Event::from))
             .chain(reply.usage.map(Event::Usage));
+        let (body, decoder) = (Body::empty(), Box::new(NothingMore));
         EventStream {
-            body: Body::empty(),
-            decoding: Decoding::new(Box::new(NothingMore)),
-            undecoded: Bytes::new(),
             events: events.collect(),
             phase: Phase::Ended,
-            idle: Duration::ZERO,
-            deadline: Instant::now(),
-            last: Instant::now(),
-            bursts: false,
+            ..EventStream::new(body, decoder, Duration::ZERO, Instant::now())
         }
     }
 
@@ -220,7 +215,8 @@ impl EventStream {
     }
 }
 
-/// Lets those run once that are ready to.
+/// Lets those run once that are ready to. Unlike tokio's own yield it asks the system for nothing, which would cost more
+/// than a chunk does.
 async fn after_the_others() {
     let mut waited = false;
     poll_fn(|context| {
@@ -250,23 +246,11 @@ impl StreamDecoder for NothingMore {
 mod tests {
     use http::StatusCode;
 
+    use super::super::decoding::tests::Counts;
     use super::*;
     use crate::echo::{Chunks, EchoResponse};
     use crate::transport::Response;
-
-    /// Gives an event for each frame.
-    struct Counts;
-
-    impl StreamDecoder for Counts {
-        fn frame(&mut self, _: &Frame, events: &mut Vec<Event>) -> Result<(), DecodeError> {
-            events.push(Event::Step(None));
-            Ok(())
-        }
-
-        fn end(&mut self, _: &mut Vec<Event>) -> Result<(), DecodeError> {
-            Ok(())
-        }
-    }
+    use crate::wire::Framing;
 
     fn stream(
         pieces: impl Iterator<Item = Bytes> + Send + 'static,
@@ -278,7 +262,12 @@ mod tests {
             chunks: Chunks::of(pieces),
         });
         let idle = Duration::from_secs(3_600);
-        EventStream::new(response.body, Box::new(Counts), idle, deadline)
+        EventStream::new(
+            response.body,
+            Box::new(Counts(Framing::Sse)),
+            idle,
+            deadline,
+        )
     }
 
     #[tokio::test]

@@ -309,15 +309,20 @@ async fn recorded_responses_reach_the_client_as_they_were_given() {
     answers_come_as_they_were_given(&RESPONSES).await;
 }
 
-/// The order of a schema's properties, and fields that nobody here has heard of.
-#[tokio::test]
-async fn a_request_keeps_its_order_and_what_is_new_in_it() {
+/// A provider that answers every message as one did when it was recorded.
+async fn answering_well() -> Upstream {
     let recordings = recordings("anthropic-messages");
     let good = recordings
         .iter()
         .find(|one| one.succeeded() && !one.streamed());
     let script = replay(good.unwrap());
-    let upstream = Upstream::start(move |_| script.clone()).await;
+    Upstream::start(move |_| script.clone()).await
+}
+
+/// The order of a schema's properties, and fields that nobody here has heard of.
+#[tokio::test]
+async fn a_request_keeps_its_order_and_what_is_new_in_it() {
+    let upstream = answering_well().await;
     let (server, _folder) = serving_with("anthropic", &upstream, "sk-1", LARGE).await;
     let body = r#"{"max_tokens":9,"model":"acme/orca","news":{"z":1,"a":2},"tools":[{"name":"f","input_schema":{"type":"object","properties":{"z":{},"a":{}}}}],"provider":{"allow_fallbacks":true},"metadata":{"user_id":"ann"},"messages":[{"role":"user","content":"hi"}]}"#;
     let headers = [("anthropic-beta", "new-2026")];
@@ -342,12 +347,7 @@ async fn a_request_keeps_its_order_and_what_is_new_in_it() {
 /// A marker for the whole prompt goes where the provider would put it, and costs the request nothing that is new in it.
 #[tokio::test]
 async fn a_request_with_a_marker_for_the_whole_keeps_what_is_new_in_it() {
-    let recordings = recordings("anthropic-messages");
-    let good = recordings
-        .iter()
-        .find(|one| one.succeeded() && !one.streamed());
-    let script = replay(good.unwrap());
-    let upstream = Upstream::start(move |_| script.clone()).await;
+    let upstream = answering_well().await;
     let (server, _folder) = serving_with("anthropic", &upstream, "sk-1", LARGE).await;
     let marker = json!({"type": "ephemeral", "ttl": "1h"});
     let edits = json!({"edits": [{"type": "clear_tool_uses_20250919"}]});
