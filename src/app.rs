@@ -150,8 +150,12 @@ impl App {
     pub async fn build(config: &Config, store: Store, catalog: Catalog) -> Result<App, StartError> {
         let (journeys, background) = (TaskTracker::new(), TaskTracker::new());
         let (stop, hurry) = (CancellationToken::new(), CancellationToken::new());
-        let ledger =
-            Ledger::start(store.clone(), LedgerSettings::from(config), &background).await?;
+        let metrics = Metrics::default();
+        let settings = LedgerSettings {
+            commits: metrics.commits(),
+            ..LedgerSettings::from(config)
+        };
+        let ledger = Ledger::start(store.clone(), settings, &background).await?;
         if let Some(days) = config.ledger.keep_generations_days {
             retention::start(store.clone(), days, &background, stop.clone());
         }
@@ -164,7 +168,6 @@ impl App {
         let upstreams = Upstreams::new(transport, config.routing, judge);
         let healths = upstreams.healths().clone();
         HealthKeeper::start(store.clone(), healths.clone(), &background, stop.clone()).await;
-        let metrics = Metrics::default();
         let gateway = Gateway::new(
             catalog.clone(),
             Books::new(ledger.clone(), metrics.clone()),

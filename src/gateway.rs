@@ -5,7 +5,6 @@
 use std::pin::pin;
 use std::sync::Arc;
 
-use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -24,7 +23,7 @@ use crate::plan::{self, Plan, PlanError};
 use crate::plugin::web::{Errand, Errands, NoSearch, SearchError, WebSearch};
 use crate::rank::sticky::{Cache, Sticky};
 use crate::rank::{self, Candidate, RankError, Situation, report};
-use crate::stream::client::{self, Begun, Client, Head, Left};
+use crate::stream::client::{self, Client, Left};
 use crate::stream::heard::Heard;
 use crate::stream::meter::Meter;
 use crate::stream::source::StreamError;
@@ -39,6 +38,7 @@ mod free;
 mod keep;
 mod record;
 mod search;
+mod serving;
 mod steps;
 mod usage;
 
@@ -49,6 +49,8 @@ use drain::Drains;
 pub use keep::HealthKeeper;
 use record::{Planned, Run};
 use search::Asking;
+use serving::Journey;
+pub use serving::{Beginning, Serving};
 use steps::Loop;
 
 /// Serves calls. Cloning shares everything.
@@ -74,14 +76,6 @@ pub struct Outside {
     pub upstreams: Upstreams,
     /// Engines that search the web.
     pub web: WebSearch,
-}
-
-/// A call under way. Dropping it tells the journey that the caller left.
-pub struct Serving {
-    /// What is known before an endpoint answers: the generation's id and the model that was asked for.
-    pub head: Head,
-    /// Resolves when the answer begins, or is refused. A closed channel means the journey panicked.
-    pub begun: oneshot::Receiver<Result<Begun, Refused>>,
 }
 
 /// A call that is not answered.
@@ -158,7 +152,7 @@ impl Gateway {
         }))
     }
 
-    /// Starts a call's journey.
+    /// Starts a call's journey, which goes on while its answer is waited for.
     pub fn serve(&self, who: Arc<Principal>, call: Call) -> Serving {
         let stages = Arc::clone(&self.0);
         let mut run = Run::begin(who, call, stages.default_model.as_deref(), now_ms());
@@ -169,11 +163,16 @@ impl Gateway {
                 refusal: Refusal::Closing,
                 report: None,
             });
-        } else {
-            let tasks = stages.tasks.clone();
-            tasks.spawn(async move { stages.journey(&mut run, &mut client).await });
+            let begun = Beginning::new(begun, None);
+            return Serving { head, begun };
         }
-        Serving { head, begun }
+        let tasks = stages.tasks.clone();
+        let journey = async move { stages.journey(&mut run, &mut client).await };
+        let journey: Journey = Box::pin(tasks.track_future(journey));
+        Serving {
+            head,
+            begun: Beginning::new(begun, Some(journey)),
+        }
     }
 }
 

@@ -1,6 +1,7 @@
 //! What a charge costs: in memory, from the hold to the queue, and in the database, by the size of a batch.
 
 use std::hint::black_box;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use criterion::{BenchmarkId, Criterion, Throughput};
@@ -143,12 +144,12 @@ fn row(runtime: &Runtime, engine: &str, store: &Store, who: &Principal, size: us
     )
 }
 
-fn batch(who: &Principal, size: usize) -> Vec<Settlement> {
+fn batch(who: &Principal, size: usize) -> Vec<Arc<Settlement>> {
     let one = |_| settlement("bench", run(who, 10), NOON);
     (0..size).map(one).collect()
 }
 
-async fn commit(store: &Store, batches: &[Vec<Settlement>]) -> Duration {
+async fn commit(store: &Store, batches: &[Vec<Arc<Settlement>>]) -> Duration {
     let started = Instant::now();
     for batch in batches {
         store.settle(batch).await.expect("it is settled");

@@ -3,31 +3,38 @@
 use std::time::Duration;
 
 use http::header::RETRY_AFTER;
-use http::{HeaderMap, StatusCode};
+use http::{HeaderMap, HeaderName, StatusCode};
 use time::OffsetDateTime;
 use time::format_description::well_known::{Rfc2822, Rfc3339};
 
 /// `Retry-After` in milliseconds, as OpenAI and Azure send it beside the standard one.
-const RETRY_AFTER_MS: &str = "retry-after-ms";
+const RETRY_AFTER_MS: HeaderName = HeaderName::from_static("retry-after-ms");
 
 /// What is left of a quota, and when it is full again: OpenAI's names, which most have taken over, and Anthropic's.
-const QUOTAS: [(&str, &str); 6] = [
-    (
+static QUOTAS: [(HeaderName, HeaderName); 6] = [
+    quota(
         "x-ratelimit-remaining-requests",
         "x-ratelimit-reset-requests",
     ),
-    ("x-ratelimit-remaining-tokens", "x-ratelimit-reset-tokens"),
-    ("x-ratelimit-remaining", "x-ratelimit-reset"),
-    ("ratelimit-remaining", "ratelimit-reset"),
-    (
+    quota("x-ratelimit-remaining-tokens", "x-ratelimit-reset-tokens"),
+    quota("x-ratelimit-remaining", "x-ratelimit-reset"),
+    quota("ratelimit-remaining", "ratelimit-reset"),
+    quota(
         "anthropic-ratelimit-requests-remaining",
         "anthropic-ratelimit-requests-reset",
     ),
-    (
+    quota(
         "anthropic-ratelimit-tokens-remaining",
         "anthropic-ratelimit-tokens-reset",
     ),
 ];
+
+const fn quota(left: &'static str, reset: &'static str) -> (HeaderName, HeaderName) {
+    (
+        HeaderName::from_static(left),
+        HeaderName::from_static(reset),
+    )
+}
 
 /// Numbers from here on are moments, not spans: seconds since 1970 …
 const SECONDS_ARE_A_MOMENT: f64 = 1e9;
@@ -46,17 +53,17 @@ pub struct Pace {
 impl Pace {
     /// Reads the headers of an answer that came at `now`, Unix milliseconds.
     pub fn of(headers: &HeaderMap, now: i64) -> Self {
-        let text = |name: &str| headers.get(name)?.to_str().ok().map(str::trim);
+        let text = |name: &HeaderName| headers.get(name)?.to_str().ok().map(str::trim);
         let millis = || {
-            let millis: f64 = text(RETRY_AFTER_MS)?.parse().ok()?;
+            let millis: f64 = text(&RETRY_AFTER_MS)?.parse().ok()?;
             Duration::try_from_secs_f64(millis / 1_000.0).ok()
         };
-        let spent = |(left, reset): &(&str, &str)| {
+        let spent = |(left, reset): &(HeaderName, HeaderName)| {
             let is_spent = text(left)?.parse::<f64>().is_ok_and(|left| left <= 0.0);
             is_spent.then(|| wait(text(reset)?, now)).flatten()
         };
         Pace {
-            retry_after: millis().or_else(|| wait(text(RETRY_AFTER.as_str())?, now)),
+            retry_after: millis().or_else(|| wait(text(&RETRY_AFTER)?, now)),
             exhausted_for: QUOTAS.iter().filter_map(spent).max(),
         }
     }
@@ -125,8 +132,6 @@ fn span(text: &str) -> Option<Duration> {
 
 #[cfg(test)]
 mod tests {
-    use http::HeaderName;
-
     use super::*;
 
     /// Sunday, 6 November 1994, 08:49:37 UTC.

@@ -184,7 +184,7 @@ mod key_hash_hex {
         hash: &KeyHash,
         serializer: S,
     ) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(hash)
+        serializer.serialize_str(&hash.to_hex())
     }
 
     pub(super) fn deserialize<'de, D: Deserializer<'de>>(

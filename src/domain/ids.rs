@@ -3,12 +3,9 @@
 use std::fmt;
 use std::sync::Arc;
 
-use rand::RngExt as _;
+use rand::distr::{Alphanumeric, SampleString as _};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
-
-/// Characters of the random part of an id (contract 1.7: `gen-<unix s>-<20 alnum>`).
-const ALPHABET: &[u8; 62] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789";
 
 macro_rules! text_id {
     ($(#[$doc:meta])* $name:ident) => {
@@ -66,9 +63,11 @@ text_id! {
 }
 
 impl GenerationId {
-    /// A fresh id for a run that begins at `unix_ms`.
+    /// A fresh id for a run that begins at `unix_ms`. Later runs have larger ids, by the milliseconds that their random part
+    /// begins with, so that the database writes them side by side; some 100 bits are random.
     pub fn new(unix_ms: i64) -> Self {
-        GenerationId(format!("gen-{}-{}", unix_ms / 1_000, random_text(20)).into())
+        let (seconds, ms) = (unix_ms.div_euclid(1_000), unix_ms.rem_euclid(1_000));
+        GenerationId(format!("gen-{seconds}-{ms:03}{}", random_text(17)).into())
     }
 }
 
@@ -126,8 +125,5 @@ impl fmt::Debug for KeyHash {
 
 /// `length` random letters and digits.
 pub fn random_text(length: usize) -> String {
-    let mut rng = rand::rng();
-    (0..length)
-        .map(|_| char::from(ALPHABET[rng.random_range(0..ALPHABET.len())]))
-        .collect()
+    Alphanumeric.sample_string(&mut rand::rng(), length)
 }

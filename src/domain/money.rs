@@ -20,6 +20,9 @@ pub struct Nanos(pub i64);
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Picos(pub i64);
 
+/// The most characters of an amount: a sign, the digits of an `i64` and a zero before them, and a point.
+const LONGEST: usize = 24;
+
 /// Pico-dollars in one nano-dollar.
 pub const PICOS_PER_NANO: i128 = 1_000;
 
@@ -169,14 +172,41 @@ fn parse_decimal(text: &str, decimals: u32) -> Result<i64, MoneyError> {
 }
 
 fn write_decimal(f: &mut fmt::Formatter<'_>, amount: i64, decimals: u32) -> fmt::Result {
-    let scale = 10_u64.pow(decimals);
-    let (whole, fraction) = (amount.unsigned_abs() / scale, amount.unsigned_abs() % scale);
-    let sign = if amount < 0 { "-" } else { "" };
-    if fraction == 0 {
-        return write!(f, "{sign}{whole}");
+    // From the last digit to the first: several amounts are in every answer, and the formatter's way is long.
+    let mut text = [0; LONGEST];
+    let mut start = LONGEST;
+    let mut put = |byte: u8| {
+        start -= 1;
+        text[start] = byte;
+    };
+    let mut rest = amount.unsigned_abs();
+    let mut next_digit = || {
+        let digit = (rest % 10) as u8;
+        rest /= 10;
+        (b'0' + digit, rest > 0)
+    };
+    let mut has_fraction = false;
+    for _ in 0..decimals {
+        let (digit, _) = next_digit();
+        has_fraction |= digit != b'0';
+        if has_fraction {
+            put(digit);
+        }
     }
-    let digits = format!("{fraction:0width$}", width = decimals as usize);
-    write!(f, "{sign}{whole}.{}", digits.trim_end_matches('0'))
+    if has_fraction {
+        put(b'.');
+    }
+    loop {
+        let (digit, more) = next_digit();
+        put(digit);
+        if !more {
+            break;
+        }
+    }
+    if amount < 0 {
+        put(b'-');
+    }
+    f.write_str(std::str::from_utf8(&text[start..]).unwrap_or_default())
 }
 
 #[cfg(test)]

@@ -5,9 +5,9 @@ use std::sync::Arc;
 use axum::body::Body;
 use axum::extract::{FromRef, FromRequest, FromRequestParts, OptionalFromRequestParts, Request};
 use bytes::Bytes;
-use http::header::AUTHORIZATION;
+use http::header::{AUTHORIZATION, USER_AGENT};
 use http::request::Parts;
-use http::{HeaderMap, StatusCode};
+use http::{HeaderMap, HeaderName, StatusCode};
 use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 use serde::de::DeserializeOwned;
 
@@ -177,24 +177,33 @@ where
 
 /// What the headers say of the application (contract 1.4).
 pub fn origin(headers: &HeaderMap) -> Origin {
-    let text = |name: &str| {
-        headers
-            .get(name)
-            .and_then(|value| value.to_str().ok())
-            .map(|value| clip(value, 512))
-    };
-    let wants = |name: &str| text(name).is_some_and(|value| value.eq_ignore_ascii_case("enabled"));
+    let said = |name: &HeaderName| headers.get(name).and_then(|value| value.to_str().ok());
+    let text = |name: &HeaderName| said(name).map(|value| clip(value, 512));
+    let wants =
+        |name: &HeaderName| said(name).is_some_and(|value| value.eq_ignore_ascii_case("enabled"));
     Origin {
-        referer: text("http-referer"),
-        title: text("x-openrouter-title").or_else(|| text("x-title")),
-        user_agent: text("user-agent"),
-        session_id: text("x-session-id").map(|id| clip(&id, 256)),
+        referer: text(&HTTP_REFERER),
+        title: TITLES.iter().find_map(text),
+        user_agent: text(&USER_AGENT),
+        session_id: said(&SESSION_ID).map(|id| clip(id, 256)),
         external_user: None,
-        wants_metadata: wants("x-openrouter-metadata")
-            || wants("x-openrouter-experimental-metadata"),
-        anthropic_beta: text("x-anthropic-beta"),
+        wants_metadata: METADATA.iter().any(wants),
+        anthropic_beta: text(&ANTHROPIC_BETA),
     }
 }
+
+// Names that are known are found without being read.
+static HTTP_REFERER: HeaderName = HeaderName::from_static("http-referer");
+static TITLES: [HeaderName; 2] = [
+    HeaderName::from_static("x-openrouter-title"),
+    HeaderName::from_static("x-title"),
+];
+static SESSION_ID: HeaderName = HeaderName::from_static("x-session-id");
+static METADATA: [HeaderName; 2] = [
+    HeaderName::from_static("x-openrouter-metadata"),
+    HeaderName::from_static("x-openrouter-experimental-metadata"),
+];
+static ANTHROPIC_BETA: HeaderName = HeaderName::from_static("x-anthropic-beta");
 
 fn bearer(headers: &HeaderMap) -> Result<&str, ApiError> {
     let missing = || ApiError::new(StatusCode::UNAUTHORIZED, "Missing Authentication header");
@@ -234,6 +243,8 @@ async fn collect(body: Body, limit: usize) -> Result<Bytes, ApiError> {
     }
 }
 
+/// Up to so many characters of a text.
 fn clip(text: &str, longest: usize) -> String {
-    text.chars().take(longest).collect()
+    let end = text.char_indices().nth(longest).map(|(end, _)| end);
+    text[..end.unwrap_or(text.len())].to_owned()
 }

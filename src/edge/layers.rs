@@ -1,18 +1,23 @@
 //! What every request passes: panics become masked 500s, browsers may call from anywhere.
 
-use std::any::Any;
+use std::convert::Infallible;
+use std::panic::AssertUnwindSafe;
 use std::time::Duration;
 
-use axum::response::{IntoResponse, Response};
+use axum::response::{IntoResponse as _, Response};
+use futures_util::FutureExt as _;
 use http::{HeaderName, Method};
-use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::cors::{AllowHeaders, Any as AnyOrigin, CorsLayer};
 
 use super::error::ApiError;
 
 /// Answers a panic with a masked 500. The panic itself is logged by the panic hook.
-pub fn catch_panics() -> CatchPanicLayer<fn(Box<dyn Any + Send>) -> Response> {
-    CatchPanicLayer::custom(|_| ApiError::internal().into_response())
+pub async fn catch_panic(
+    answer: impl Future<Output = Result<Response, Infallible>>,
+) -> Result<Response, Infallible> {
+    // What has panicked is not used again: the request is over.
+    let answered = AssertUnwindSafe(answer).catch_unwind().await;
+    answered.unwrap_or_else(|_| Ok(ApiError::internal().into_response()))
 }
 
 /// Browser use is first-class (contract 1.6): any origin, no credentials, any header, errors too.

@@ -2,14 +2,15 @@
 //!
 //! Speaks HTTP/1.1 and HTTP/2 without TLS on one port; TLS ends at the proxy in front. Knows no route.
 
+use std::convert::Infallible;
 use std::io;
 use std::net::SocketAddr;
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::Router;
 use axum::extract::ConnectInfo;
+use axum::response::Response;
 use http::Request;
 use hyper::body::Incoming;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
@@ -20,7 +21,7 @@ use tokio::sync::Semaphore;
 use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
-use tower::ServiceExt as _;
+use tower::{Service, ServiceExt as _};
 
 /// Connections the system completes while the server is busy accepting others.
 const BACKLOG: u32 = 4_096;
@@ -31,6 +32,25 @@ const PING_INTERVAL: Duration = Duration::from_secs(30);
 
 /// What is held of an answer over HTTP/2 that its client does not read. Over HTTP/1 it is as much as a head may have.
 const UNREAD_BYTES: usize = 32 << 10;
+
+/// What answers requests. Each connection has a clone of it.
+pub trait Serve:
+    Service<Request<Incoming>, Response = Response, Error = Infallible, Future: Send>
+    + Clone
+    + Send
+    + Sync
+    + 'static
+{
+}
+
+impl<S> Serve for S where
+    S: Service<Request<Incoming>, Response = Response, Error = Infallible, Future: Send>
+        + Clone
+        + Send
+        + Sync
+        + 'static
+{
+}
 
 /// An address that is ours; nothing is accepted yet, though clients may already connect.
 #[derive(Debug)]
@@ -76,12 +96,17 @@ impl Listener {
 
     /// Serves until `stop`, then closes the door and waits for what is running. Returns how many connections had to be
     /// cut because they took longer than the drain allows.
-    pub async fn serve(self, router: Router, limits: Limits, stop: CancellationToken) -> usize {
+    pub async fn serve(
+        self,
+        service: impl Serve,
+        limits: Limits,
+        stop: CancellationToken,
+    ) -> usize {
         let connections = TaskTracker::new();
         let cut = CancellationToken::new();
         let server = Arc::new(Server {
             builder: builder(&limits),
-            router,
+            service,
             limits,
             stop: stop.clone(),
             cut: cut.clone(),
@@ -141,15 +166,15 @@ impl Listener {
 }
 
 /// What every connection needs.
-struct Server {
+struct Server<S> {
     builder: Builder<TokioExecutor>,
-    router: Router,
+    service: S,
     limits: Limits,
     stop: CancellationToken,
     cut: CancellationToken,
 }
 
-impl Server {
+impl<S: Serve> Server<S> {
     /// Serves one connection to its end. How it ends is the client's business.
     async fn serve(&self, stream: TcpStream) {
         // Until the first byte shows which HTTP it is, nothing else watches the time.
@@ -162,8 +187,8 @@ impl Server {
             return;
         }
         let peer = stream.peer_addr().ok().map(ConnectInfo);
-        let router = self
-            .router
+        let service = self
+            .service
             .clone()
             .map_request(move |mut request: Request<Incoming>| {
                 // Whom tries to sign in are counted for.
@@ -172,7 +197,7 @@ impl Server {
                 }
                 request
             });
-        let service = TowerToHyperService::new(router);
+        let service = TowerToHyperService::new(service);
         let mut connection = pin!(self.builder.serve_connection(TokioIo::new(stream), service));
         let ended = tokio::select! {
             ended = connection.as_mut() => Some(ended),

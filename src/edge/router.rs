@@ -1,15 +1,17 @@
 //! Every route in one table.
 
 use axum::Router;
-use axum::extract::{DefaultBodyLimit, OriginalUri};
+use axum::extract::OriginalUri;
 use axum::middleware::from_fn_with_state;
 use axum::response::{IntoResponse, Response};
+use futures_util::TryFutureExt as _;
 use http::header::ACCEPT;
 use http::{HeaderMap, Method, StatusCode};
-use tower::util::MapResponseLayer;
+use tower::{ServiceExt as _, service_fn};
 
 use super::error::{self, ApiError};
 use super::layers;
+use super::listen::Serve;
 use super::manage::{activity, credits, explain, generation, key, keys, models, providers};
 use super::metrics;
 use super::routes::{Route, Routes};
@@ -19,21 +21,21 @@ use crate::console::refusal::Refusal;
 use crate::console::{self, assets, visit};
 use crate::oauth::{consent, exchange};
 
-/// The server's routes, with their layers.
-pub fn router(app: App) -> Router {
+/// The server's routes, with what every request passes around them.
+pub fn router(app: App) -> impl Serve {
     let visits = from_fn_with_state((app.people.clone(), app.site.clone()), visit::layer);
     let links = app.links.clone();
     let (router, _) = routes(|pages| pages.layer(visits));
-    router
+    let router = router
         .fallback(unknown_route)
         .method_not_allowed_fallback(wrong_method)
-        .layer(layers::catch_panics())
-        .layer(MapResponseLayer::new(move |response| {
-            error::absolute(&links, response)
-        }))
-        // Bodies are bounded where they are read, so that the refusal is JSON.
-        .layer(DefaultBodyLimit::disable())
-        .with_state(app)
+        .with_state(app);
+    // Around the router once: a layer of it would be one of every route, and a box and a copy for every request.
+    service_fn(move |request| {
+        let links = links.clone();
+        layers::catch_panic(router.clone().oneshot(request))
+            .map_ok(move |response| error::absolute(&links, response))
+    })
 }
 
 /// Every route there is, for the test that says who may use which.

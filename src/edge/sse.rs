@@ -6,14 +6,14 @@ use std::task::{Context, Poll};
 
 use bytes::Bytes;
 use http_body::{Body, Frame};
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::mpsc;
 use tokio::time::{Instant, Sleep, sleep};
 
 use super::error::ApiError;
 use super::skins::StreamStyle;
 use crate::domain::event::{Choice, Forwarded};
 use crate::domain::json::Raw;
-use crate::gateway::Refused;
+use crate::gateway::Beginning;
 use crate::stream::client::{Begun, Deliveries, Delivery, Head, Receipt};
 
 /// The comment that the reference sends (contract 4.2); clients ignore it.
@@ -70,7 +70,7 @@ pub struct SseBody<S> {
 
 enum Source {
     /// Nothing has begun; only comments were sent.
-    Waiting(oneshot::Receiver<Result<Begun, Refused>>),
+    Waiting(Beginning),
     Streaming(mpsc::Receiver<Deliveries>),
     Over,
 }
@@ -87,12 +87,7 @@ impl<S: StreamSkin> SseBody<S> {
     }
 
     /// A body for an answer that has not begun yet. From here on errors are events.
-    pub fn waiting(
-        skin: S,
-        head: Head,
-        begun: oneshot::Receiver<Result<Begun, Refused>>,
-        style: StreamStyle,
-    ) -> Self {
+    pub fn waiting(skin: S, head: Head, begun: Beginning, style: StreamStyle) -> Self {
         let mut body = Self::new(skin, head, Source::Waiting(begun), style);
         // The wait that led here was one interval already: the first comment is due now.
         body.keep_alive.as_mut().reset(Instant::now());

@@ -38,6 +38,7 @@ use crate::domain::money::Nanos;
 use crate::domain::principal::Principal;
 use crate::domain::terms::{Ppm, Terms};
 use crate::store::{Settlement, Store, StoreError};
+use crate::telemetry::metrics::CommitTimes;
 use bank::Bank;
 use folder::Folder;
 use lease::Leases;
@@ -69,6 +70,8 @@ pub struct LedgerSettings {
     pub spool_limit: usize,
     /// When leases move without being asked.
     pub rhythm: Rhythm,
+    /// Where the times of commits are counted.
+    pub commits: CommitTimes,
 }
 
 /// When leases move without being asked. The order is what matters: a replica stops lending from its
@@ -116,6 +119,7 @@ impl LedgerSettings {
             queue: 32_768,
             spool_limit: 256_000_000,
             rhythm: Rhythm::default(),
+            commits: CommitTimes::default(),
         }
     }
 }
@@ -142,6 +146,7 @@ impl From<&Config> for LedgerSettings {
             queue,
             spool_limit,
             rhythm: Rhythm::new(idle, lapse),
+            commits: CommitTimes::default(),
         }
     }
 }
@@ -201,7 +206,7 @@ impl Ledger {
     ) -> Result<Ledger, OpenError> {
         let (folder, spool) = open_folder(&settings).await?;
         let leases = Arc::new(Leases::new(bank::fresh_name(), settings.lease));
-        let settler = Settler::new(store.clone(), Arc::clone(&leases));
+        let settler = Settler::new(store.clone(), Arc::clone(&leases), settings.commits.clone());
         // Before the leases of the dead are taken back, so that late charges still come from them.
         settler.replay(&spool).await;
         bank::register(&store, &leases.replica(), folder.last_replica()).await?;
@@ -319,11 +324,11 @@ impl Ledger {
         reply: Option<oneshot::Sender<Result<(), SettleError>>>,
     ) {
         let (place, replica, credit) = hold.into_parts();
-        let settlement = Settlement {
+        let settlement = Arc::new(Settlement {
             generation,
             replica,
             settled_at: clock::now_ms(),
-        };
+        });
         let net = settlement.net().0;
         match credit {
             Some(credit) => credit.charge(net),

@@ -3,7 +3,7 @@
 //! Pure: no clock, no store. Sums are `i128` pico-dollars, scaled by parts per million where a schedule or an account's
 //! terms apply; each amount is divided once, half up, from the exact sum.
 
-use serde_json::{Map, Value};
+use std::fmt::Write as _;
 
 use crate::catalog::snapshot::{Prices, Pricing, Schedule};
 use crate::domain::event::FinishReason;
@@ -321,22 +321,25 @@ fn shown(prices: &Prices, multiplier: Ppm) -> String {
         ("search_unit", prices.search_unit),
         ("web_search", prices.web_search),
     ];
-    let mut shown = Map::new();
     let given = [
         ("prompt", Some(prices.prompt)),
         ("completion", Some(prices.completion)),
     ]
     .into_iter()
     .chain(optional);
+    let mut shown = String::with_capacity(64);
     for (name, price) in given {
         if let Some(price) = price {
-            shown.insert(name.to_owned(), Value::String(price.to_string()));
+            let before = if shown.is_empty() { '{' } else { ',' };
+            // Writing to a string does not fail.
+            let _ = write!(shown, "{before}\"{name}\":\"{price}\"");
         }
     }
     if multiplier != Ppm::WHOLE {
-        shown.insert("multiplier_ppm".to_owned(), multiplier.0.into());
+        let _ = write!(shown, ",\"multiplier_ppm\":{}", multiplier.0);
     }
-    Value::Object(shown).to_string()
+    shown.push('}');
+    shown
 }
 
 #[cfg(test)]

@@ -13,6 +13,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot};
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::folder::Folder;
@@ -20,6 +21,7 @@ use super::lease::Leases;
 use super::spool::Spool;
 use crate::clock;
 use crate::store::{Settlement, Store, StoreError};
+use crate::telemetry::metrics::CommitTimes;
 
 /// How long one transaction may take before its outcome counts as unknown and the spool takes over.
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -32,7 +34,7 @@ const REPLAYED_AT_ONCE: usize = 1_024;
 
 /// A settlement in the queue, and who waits for it.
 pub(super) struct Job {
-    pub(super) settlement: Settlement,
+    pub(super) settlement: Arc<Settlement>,
     pub(super) reply: Option<oneshot::Sender<Result<(), SettleError>>>,
 }
 
@@ -61,6 +63,7 @@ pub(super) struct Writer {
 pub(super) struct Settler {
     store: Store,
     leases: Arc<Leases>,
+    commits: CommitTimes,
 }
 
 /// How a part of a batch went: each row's outcome, or the database went away.
@@ -148,7 +151,7 @@ impl Writer {
         }
     }
 
-    async fn make_durable(&self, rows: &[Settlement]) -> Vec<Result<(), SettleError>> {
+    async fn make_durable(&self, rows: &[Arc<Settlement>]) -> Vec<Result<(), SettleError>> {
         loop {
             // What the spool holds is older, and first in turn.
             if self.spool.is_empty() {
@@ -179,8 +182,12 @@ impl Writer {
 }
 
 impl Settler {
-    pub(super) fn new(store: Store, leases: Arc<Leases>) -> Self {
-        Settler { store, leases }
+    pub(super) fn new(store: Store, leases: Arc<Leases>, commits: CommitTimes) -> Self {
+        Settler {
+            store,
+            leases,
+            commits,
+        }
     }
 
     /// Replays the spool for as long as the database takes it.
@@ -214,7 +221,7 @@ impl Settler {
 
     /// Settles every row that can be settled, and says for each how it went. Fails when the database is
     /// away: then all rows are tried again, those that went well included.
-    async fn settle(&self, rows: &[Settlement]) -> Settled {
+    async fn settle(&self, rows: &[Arc<Settlement>]) -> Settled {
         let mut outcomes = Vec::with_capacity(rows.len());
         let mut parts = vec![rows];
         while let Some(part) = parts.pop() {
@@ -236,8 +243,10 @@ impl Settler {
         Ok(outcomes)
     }
 
-    async fn try_settle(&self, rows: &[Settlement]) -> Result<(), StoreError> {
+    async fn try_settle(&self, rows: &[Arc<Settlement>]) -> Result<(), StoreError> {
+        let begun = Instant::now();
         let short = within_patience(self.store.settle(rows)).await?;
+        self.commits.count(begun.elapsed());
         for short in short {
             self.leases
                 .fell_short(&short.replica, &short.key, short.amount.0);

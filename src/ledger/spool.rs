@@ -31,7 +31,7 @@ pub(super) struct Spool {
 
 /// Settlements to replay.
 pub(super) struct Piece {
-    pub(super) settlements: Vec<Settlement>,
+    pub(super) settlements: Vec<Arc<Settlement>>,
     end: u64,
 }
 
@@ -72,7 +72,7 @@ impl Spool {
     }
 
     /// Appends settlements durably, all or none.
-    pub(super) async fn append(&self, settlements: &[Settlement]) -> io::Result<()> {
+    pub(super) async fn append(&self, settlements: &[Arc<Settlement>]) -> io::Result<()> {
         let lines = lines(settlements)?;
         let end = self.with_file(move |file| file.append(&lines)).await;
         // A file that takes nothing is as good as full.
@@ -217,7 +217,7 @@ impl SpoolFile {
     }
 }
 
-fn lines(settlements: &[Settlement]) -> io::Result<Vec<u8>> {
+fn lines(settlements: &[Arc<Settlement>]) -> io::Result<Vec<u8>> {
     let mut lines = Vec::new();
     for settlement in settlements {
         let json = serde_json::to_vec(settlement)?;
@@ -229,7 +229,7 @@ fn lines(settlements: &[Settlement]) -> io::Result<Vec<u8>> {
     Ok(lines)
 }
 
-fn parse(line: &[u8]) -> Option<Settlement> {
+fn parse(line: &[u8]) -> Option<Arc<Settlement>> {
     let (check, json) = line.strip_suffix(b"\n")?.split_at_checked(2 * CHECK + 1)?;
     (check.strip_suffix(b" ")? == checksum(json).as_bytes())
         .then(|| serde_json::from_slice(json).ok())?
@@ -248,7 +248,7 @@ mod tests {
     use crate::domain::ids::{GenerationId, KeyHash};
     use crate::domain::money::Nanos;
 
-    fn settlement(number: i64) -> Settlement {
+    fn settlement(number: i64) -> Arc<Settlement> {
         let generation = Generation {
             id: GenerationId::from(format!("gen-0-{number}")),
             created_at: number,
@@ -280,11 +280,11 @@ mod tests {
             session_id: None,
             external_user: None,
         };
-        Settlement {
+        Arc::new(Settlement {
             generation,
             replica: "a".into(),
             settled_at: number,
-        }
+        })
     }
 
     async fn open(folder: &Path) -> Spool {

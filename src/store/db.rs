@@ -10,12 +10,11 @@ use std::time::Duration;
 
 use sqlx::migrate::Migrator;
 use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
-use sqlx::sqlite::{
-    SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous,
-};
+use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions};
 use sqlx::{ConnectOptions as _, Connection as _};
 
 use super::StoreError;
+use super::settlements::clerk::Clerk;
 use crate::config::Config;
 use crate::domain::secret::Secret;
 
@@ -32,12 +31,14 @@ const WRITER_CACHE: &str = "-16384";
 /// pages that every batch changes are carried over once.
 const CHECKPOINT_PAGES: &str = "4000";
 
-/// Tables of the SQLite writer alone, in memory: the settlement of a batch passes through them.
-const SCRATCH: &str = "
-    CREATE TEMP TABLE fresh (id TEXT, replica TEXT, account TEXT, key_hash BLOB, created_at INTEGER, settled_at INTEGER, model TEXT,
-        provider TEXT, endpoint TEXT, provider_name TEXT, tokens_prompt INTEGER, tokens_completion INTEGER, tokens_reasoning INTEGER,
-        usage_source TEXT, net_nanos INTEGER, discount_nanos INTEGER, fee_nanos INTEGER, record TEXT);
-    CREATE TEMP TABLE spent (replica TEXT, account TEXT, key_hash BLOB, spent_nanos INTEGER, covered_nanos INTEGER)";
+/// What holds for the connections that write to SQLite. A commit is on the disk when it is answered.
+const WRITER_PRAGMAS: &[(&str, &str)] = &[
+    ("foreign_keys", "ON"),
+    ("temp_store", "MEMORY"),
+    ("synchronous", "FULL"),
+    ("cache_size", WRITER_CACHE),
+    ("wal_autocheckpoint", CHECKPOINT_PAGES),
+];
 
 /// Which database to use.
 #[derive(Clone, Debug)]
@@ -80,9 +81,11 @@ pub struct Store {
 pub(super) enum Engine {
     Postgres(PgPool),
     /// SQLite admits one writer at a time, so there is one connection for it: writers queue for the
-    /// connection in order rather than compete for the file's lock.
+    /// connection in order rather than compete for the file's lock. The clerk has one of its own, and uses
+    /// it while it holds the writer's.
     Sqlite {
         writer: SqlitePool,
+        clerk: Clerk,
         readers: SqlitePool,
     },
 }
@@ -153,8 +156,13 @@ impl Store {
     pub async fn close(&self) {
         match &*self.engine {
             Engine::Postgres(pool) => pool.close().await,
-            Engine::Sqlite { writer, readers } => {
+            Engine::Sqlite {
+                writer,
+                clerk,
+                readers,
+            } => {
                 readers.close().await;
+                clerk.close().await;
                 writer.close().await;
             }
         }
@@ -211,16 +219,12 @@ async fn open_postgres(url: &Secret, connections: u32) -> Result<Engine, StoreEr
 async fn open_sqlite(file: &std::path::Path) -> Result<Engine, StoreError> {
     let options = SqliteConnectOptions::new()
         .filename(file)
-        .foreign_keys(true)
         .busy_timeout(PATIENCE)
-        .pragma("temp_store", "MEMORY")
         .disable_statement_logging();
-    let writer_options = options
-        .clone()
-        .create_if_missing(true)
-        .pragma("cache_size", WRITER_CACHE)
-        .pragma("wal_autocheckpoint", CHECKPOINT_PAGES)
-        .synchronous(SqliteSynchronous::Full);
+    let writer_options = WRITER_PRAGMAS.iter().fold(
+        options.clone().create_if_missing(true),
+        |options, &(name, value)| options.pragma(name, value),
+    );
     migrate_sqlite(&writer_options).await?;
     let writer = SqlitePoolOptions::new()
         .max_connections(1)
@@ -228,18 +232,24 @@ async fn open_sqlite(file: &std::path::Path) -> Result<Engine, StoreError> {
         .test_before_acquire(false)
         .idle_timeout(None)
         .max_lifetime(None)
-        .after_connect(|connection, _| {
-            Box::pin(async move { sqlx::raw_sql(SCRATCH).execute(connection).await.map(drop) })
-        })
         .connect_with(writer_options)
         .await?;
     let readers = SqlitePoolOptions::new()
         .max_connections(SQLITE_READERS)
         .acquire_timeout(PATIENCE)
         .test_before_acquire(false)
-        .connect_with(options.pragma("query_only", "ON"))
+        .connect_with(
+            options
+                .pragma("temp_store", "MEMORY")
+                .pragma("query_only", "ON"),
+        )
         .await?;
-    Ok(Engine::Sqlite { writer, readers })
+    let clerk = Clerk::open(file, PATIENCE, WRITER_PRAGMAS).await?;
+    Ok(Engine::Sqlite {
+        writer,
+        clerk,
+        readers,
+    })
 }
 
 /// Turns the write-ahead log on, which stays on, and migrates inside one immediate transaction: unlike

@@ -5,7 +5,6 @@
 
 mod accounts;
 mod activity;
-mod columns;
 mod credits;
 mod db;
 mod error;

@@ -4,7 +4,7 @@
 //! Seldom, so that the settlement's own statement knows nothing of it; in the same transaction, so that a run is never
 //! charged without them. A share that is entered is not entered again.
 
-use super::settlements::{Settlement, payable};
+use super::settlements::Settlement;
 use crate::domain::money::Nanos;
 
 /// What a provider gets of a run that another finished.
@@ -16,6 +16,21 @@ pub(super) struct Share {
     /// The provider's account.
     pub(super) provider: String,
     pub(super) amount: Nanos,
+}
+
+impl Share {
+    /// What its entry does to balances.
+    pub(super) fn moves(&self) -> [(&str, i64); 2] {
+        [
+            (&self.finisher, -self.amount.0),
+            (&self.provider, self.amount.0),
+        ]
+    }
+}
+
+/// The account of what the provider of a run is owed.
+pub(super) fn payable(row: &Settlement) -> String {
+    format!("payable:{}", row.provider().unwrap_or("unknown"))
 }
 
 /// The shares of a run. What a provider would get from itself is none.
@@ -38,34 +53,3 @@ pub(super) const ENTER: &str =
 
 pub(super) const MOVE: &str = "INSERT INTO ledger_accounts (id, kind, balance_nanos) VALUES ($1, 'payable', $2)
     ON CONFLICT (id) DO UPDATE SET balance_nanos = ledger_accounts.balance_nanos + excluded.balance_nanos";
-
-/// Enters the shares of a batch that was settled in this transaction.
-macro_rules! enter {
-    ($tx:ident, $batch:expr) => {
-        for row in $batch {
-            for share in $crate::store::shares::of(row) {
-                let entered = sqlx::query($crate::store::shares::ENTER)
-                    .bind(&share.reference)
-                    .bind(&share.finisher)
-                    .bind(&share.provider)
-                    .bind(share.amount.0)
-                    .bind(row.settled_at)
-                    .execute(&mut *$tx)
-                    .await?;
-                if entered.rows_affected() == 0 {
-                    continue;
-                }
-                for (account, amount) in [
-                    (&share.finisher, -share.amount.0),
-                    (&share.provider, share.amount.0),
-                ] {
-                    let moved = sqlx::query($crate::store::shares::MOVE)
-                        .bind(account)
-                        .bind(amount);
-                    moved.execute(&mut *$tx).await?;
-                }
-            }
-        }
-    };
-}
-pub(super) use enter;

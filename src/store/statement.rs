@@ -9,14 +9,14 @@ use crate::domain::ids::AccountId;
 use crate::domain::money::Nanos;
 
 pub(super) const GIVEN: &str = "SELECT CAST(COALESCE(SUM(amount_nanos), 0) AS BIGINT) FROM entries
-    WHERE credit = $1 AND created_at < $2 AND kind NOT IN ('charge', 'fee', 'discount')";
+    WHERE credit = $1 AND created_at < $2 AND kind <> 'charge' AND kind <> 'fee' AND kind <> 'discount'";
 const TAKEN: &str = "SELECT CAST(COALESCE(SUM(amount_nanos), 0) AS BIGINT) FROM entries
-    WHERE debit = $1 AND created_at < $2 AND kind NOT IN ('charge', 'fee', 'discount')";
+    WHERE debit = $1 AND created_at < $2 AND kind <> 'charge' AND kind <> 'fee' AND kind <> 'discount'";
 const USED: &str = "SELECT CAST(COALESCE(SUM(net_nanos), 0) AS BIGINT) FROM activity WHERE account = $1 AND day < $2";
 pub(super) const GRANTS: &str = "SELECT kind, reference, amount_nanos, created_at FROM entries
-        WHERE credit = $1 AND created_at >= $2 AND created_at < $3 AND kind NOT IN ('charge', 'fee', 'discount')
+        WHERE credit = $1 AND created_at >= $2 AND created_at < $3 AND kind <> 'charge' AND kind <> 'fee' AND kind <> 'discount'
     UNION ALL SELECT kind, reference, -amount_nanos, created_at FROM entries
-        WHERE debit = $1 AND created_at >= $2 AND created_at < $3 AND kind NOT IN ('charge', 'fee', 'discount')
+        WHERE debit = $1 AND created_at >= $2 AND created_at < $3 AND kind <> 'charge' AND kind <> 'fee' AND kind <> 'discount'
     ORDER BY created_at, reference";
 const CHARGES: &str = "SELECT model, CAST(SUM(requests) AS BIGINT) AS requests, CAST(SUM(tokens_prompt) AS BIGINT) AS tokens_prompt,
         CAST(SUM(tokens_completion) AS BIGINT) AS tokens_completion, CAST(SUM(net_nanos) AS BIGINT) AS net_nanos,

@@ -1,8 +1,11 @@
 //! What an operator counts of the running process, in Prometheus' terms (`GET /metrics`). Counts since the
 //! process started; names of models and providers are labels, accounts and keys never are.
 
+use std::collections::HashMap;
 use std::sync::Arc;
+use std::time::Duration;
 
+use parking_lot::RwLock;
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::encoding::text::encode;
 use prometheus_client::metrics::counter::Counter;
@@ -12,10 +15,17 @@ use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use prometheus_client::registry::Registry;
 use tokio::runtime::Handle;
 
-use crate::domain::generation::Generation;
+use super::series::Series;
+use crate::domain::generation::{Attempt, Generation, Served};
+use crate::domain::ids::{ModelId, ProviderSlug};
+use crate::domain::money::Nanos;
+use crate::domain::usage::Usage;
 
 /// Seconds: from a twentieth, doubling, to more than a minute and a half.
 const FIRST_TOKEN_BUCKETS: (f64, f64, u16) = (0.05, 2.0, 12);
+
+/// Seconds: from a ten thousandth, doubling, to more than three.
+const COMMIT_BUCKETS: (f64, f64, u16) = (0.0001, 2.0, 16);
 
 /// The counts. Cloning shares them.
 #[derive(Clone)]
@@ -33,7 +43,12 @@ struct Shared {
     usage: Family<Reported, Counter>,
     refusals: Family<Refused, Counter>,
     tasks: Gauge,
+    commits: CommitTimes,
+    series: RwLock<HashMap<Option<Of>, Arc<Series>>>,
 }
+
+/// Of which model, at which provider.
+type Of = (ModelId, ProviderSlug);
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct Endpoint {
@@ -88,6 +103,7 @@ impl Default for Metrics {
         let usage = Family::default();
         let refusals = Family::default();
         let tasks = Gauge::default();
+        let commits = CommitTimes::default();
         registry.register(
             "generations",
             "Runs, by how they ended: complete, cancelled by the caller, or failed",
@@ -128,6 +144,11 @@ impl Default for Metrics {
             "Tasks that are alive: connections, runs under way, and a few that are always there",
             tasks.clone(),
         );
+        registry.register(
+            "commit_seconds",
+            "How long the database takes to make a batch of settlements durable",
+            commits.0.clone(),
+        );
         Metrics {
             shared: Arc::new(Shared {
                 registry,
@@ -139,6 +160,8 @@ impl Default for Metrics {
                 usage,
                 refusals,
                 tasks,
+                commits,
+                series: RwLock::default(),
             }),
         }
     }
@@ -151,61 +174,43 @@ impl Metrics {
     /// Counts a run that is over.
     pub fn generation(&self, generation: &Generation) {
         let shared = &*self.shared;
+        let served = generation.served.as_ref();
+        let series = shared.series(served);
         for attempt in &generation.attempts {
-            let provider = attempt.endpoint.as_str().split('/').next();
-            let tried = Tried {
-                provider: provider.unwrap_or_default().to_owned(),
-                outcome: attempt
-                    .failure
-                    .clone()
-                    .unwrap_or_else(|| "answered".to_owned()),
-            };
-            shared.attempts.get_or_create(&tried).inc();
-        }
-        let (model, provider) = match &generation.served {
-            Some(served) => (served.model.as_str(), served.provider.as_str()),
-            None => ("", ""),
-        };
-        let (model, provider) = (model.to_owned(), provider.to_owned());
-        let ended = Ended {
-            model: model.clone(),
-            provider: provider.clone(),
-            outcome: outcome(generation),
-        };
-        shared.generations.get_or_create(&ended).inc();
-        if let Some(milliseconds) = generation.latency_ms {
-            let provider = Provider {
-                provider: provider.clone(),
-            };
-            let seconds = milliseconds as f64 / 1_000.0;
-            shared.first_token.get_or_create(&provider).observe(seconds);
-        }
-        let Some(usage) = generation.usage else {
-            return;
-        };
-        let reported = Reported {
-            provider: provider.clone(),
-            source: usage.source.as_str(),
-        };
-        shared.usage.get_or_create(&reported).inc();
-        for (kind, count) in [
-            ("prompt", usage.tokens.prompt),
-            ("cached", usage.tokens.cached),
-            ("completion", usage.tokens.completion),
-            ("reasoning", usage.tokens.reasoning),
-        ] {
-            if count > 0 {
-                let counted = Counted {
-                    model: model.clone(),
-                    provider: provider.clone(),
-                    kind,
-                };
-                shared.tokens.get_or_create(&counted).inc_by(count);
+            match served {
+                Some(served)
+                    if attempt.failure.is_none() && attempt.endpoint == served.endpoint =>
+                {
+                    let answered = series.answered.get("answered", || shared.attempt(attempt));
+                    answered.inc();
+                }
+                _ => {
+                    shared.attempt(attempt).inc();
+                }
             }
         }
-        let net = u64::try_from(generation.charge.net.0).unwrap_or(0);
-        let charged = Endpoint { model, provider };
-        shared.charged.get_or_create(&charged).inc_by(net);
+        let outcome = outcome(generation);
+        let ended = || Ended {
+            model: series.model.clone(),
+            provider: series.provider.clone(),
+            outcome,
+        };
+        let ended = series
+            .ended
+            .get(outcome, || shared.generations.get_or_create_owned(&ended()));
+        ended.inc();
+        if let Some(milliseconds) = generation.latency_ms {
+            let provider = || Provider {
+                provider: series.provider.clone(),
+            };
+            let first_token = series.first_token.get("first_token", || {
+                shared.first_token.get_or_create_owned(&provider())
+            });
+            first_token.observe(milliseconds as f64 / 1_000.0);
+        }
+        if let Some(usage) = &generation.usage {
+            shared.used(&series, usage, generation.charge.net);
+        }
     }
 
     /// Counts a call that was not answered.
@@ -214,6 +219,11 @@ impl Metrics {
             .refusals
             .get_or_create(&Refused { reason })
             .inc();
+    }
+
+    /// Where the times of commits are counted.
+    pub fn commits(&self) -> CommitTimes {
+        self.shared.commits.clone()
     }
 
     /// All counts as text. Fails only where text cannot be written at all.
@@ -230,11 +240,95 @@ impl Metrics {
     }
 }
 
+impl Shared {
+    /// The counts that a run of this model at this provider moves.
+    fn series(&self, served: Option<&Served>) -> Arc<Series> {
+        let key = served.map(|served| (served.model.clone(), served.provider.clone()));
+        if let Some(series) = self.series.read().get(&key) {
+            return Arc::clone(series);
+        }
+        let (model, provider) = match &key {
+            Some((model, provider)) => (model.as_str(), provider.as_str()),
+            None => ("", ""),
+        };
+        let series = Arc::new(Series::of(model, provider));
+        self.series.write().entry(key).or_insert(series).clone()
+    }
+
+    fn attempt(&self, attempt: &Attempt) -> Counter {
+        let provider = attempt.endpoint.as_str().split('/').next();
+        self.attempts.get_or_create_owned(&Tried {
+            provider: provider.unwrap_or_default().to_owned(),
+            outcome: attempt
+                .failure
+                .clone()
+                .unwrap_or_else(|| "answered".to_owned()),
+        })
+    }
+
+    /// Counts what was used, and what it cost.
+    fn used(&self, series: &Series, usage: &Usage, net: Nanos) {
+        let source = usage.source.as_str();
+        let reported = || Reported {
+            provider: series.provider.clone(),
+            source,
+        };
+        let reported = series
+            .usage
+            .get(source, || self.usage.get_or_create_owned(&reported()));
+        reported.inc();
+        for (kind, count) in [
+            ("prompt", usage.tokens.prompt),
+            ("cached", usage.tokens.cached),
+            ("completion", usage.tokens.completion),
+            ("reasoning", usage.tokens.reasoning),
+        ] {
+            if count > 0 {
+                let counted = || Counted {
+                    model: series.model.clone(),
+                    provider: series.provider.clone(),
+                    kind,
+                };
+                let counted = series
+                    .tokens
+                    .get(kind, || self.tokens.get_or_create_owned(&counted()));
+                counted.inc_by(count);
+            }
+        }
+        let endpoint = || Endpoint {
+            model: series.model.clone(),
+            provider: series.provider.clone(),
+        };
+        let charged = series
+            .charged
+            .get("charged", || self.charged.get_or_create_owned(&endpoint()));
+        charged.inc_by(u64::try_from(net.0).unwrap_or(0));
+    }
+}
+
 fn outcome(generation: &Generation) -> &'static str {
     match generation.finish_reason.as_deref() {
         _ if generation.cancelled => "cancelled",
         Some("error") => "failed",
         _ => "complete",
+    }
+}
+
+/// How long commits take.
+#[derive(Clone, Debug)]
+pub struct CommitTimes(Histogram);
+
+impl Default for CommitTimes {
+    fn default() -> Self {
+        let (start, factor, length) = COMMIT_BUCKETS;
+        CommitTimes(Histogram::new(exponential_buckets(start, factor, length)))
+    }
+}
+
+impl CommitTimes {
+    /// Counts one that took so long.
+    pub fn count(&self, took: Duration) {
+        self.0.observe(took.as_secs_f64());
     }
 }
 

@@ -1,5 +1,7 @@
 //! Activity: what was used a day, kept with the charges themselves.
 
+use std::sync::Arc;
+
 use http::StatusCode;
 use serde_json::{Value, json};
 use turnpike::clock::now_ms;
@@ -16,7 +18,7 @@ use crate::support::upstream::Upstream;
 const DAY: i64 = 86_400_000;
 
 /// A run of ten prompt and three completion tokens, two of them reasoning.
-fn used(who: &Principal, endpoint: &str, net: i64, at: i64) -> Settlement {
+fn used(who: &Principal, endpoint: &str, net: i64, at: i64) -> Arc<Settlement> {
     let mut generation = run(who, net);
     generation.usage = Some(Usage {
         tokens: Tokens {

@@ -1,5 +1,7 @@
 //! Accounts, keys and runs for tests about money.
 
+use std::sync::Arc;
+
 use turnpike::auth::ApiKey;
 use turnpike::domain::generation::{Charge, Generation, Served};
 use turnpike::domain::ids::{AccountId, GenerationId};
@@ -96,10 +98,14 @@ pub(crate) fn run(who: &Principal, net: i64) -> Generation {
 }
 
 /// The settlement of a run by a replica.
-pub(crate) fn settlement(replica: &str, generation: Generation, settled_at: i64) -> Settlement {
-    Settlement {
+pub(crate) fn settlement(
+    replica: &str,
+    generation: Generation,
+    settled_at: i64,
+) -> Arc<Settlement> {
+    Arc::new(Settlement {
         generation,
         replica: replica.into(),
         settled_at,
-    }
+    })
 }

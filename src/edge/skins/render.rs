@@ -1,6 +1,8 @@
 //! OpenAI's answer shapes, written straight into the output buffer: text and raw parts are copied
 //! as they came, and what every chunk of a stream repeats is written once and kept.
 
+use std::io::Write as _;
+
 use bytes::Bytes;
 use serde::Serialize;
 
@@ -171,7 +173,7 @@ fn write_head(head: &Head, object: &str, out: &mut Vec<u8>) {
     out.extend_from_slice(b",\"object\":");
     write_string(out, object);
     out.extend_from_slice(b",\"created\":");
-    out.extend_from_slice(head.created.to_string().as_bytes());
+    let _ = write!(out, "{}", head.created);
     out.extend_from_slice(b",\"model\":");
     write_string(out, head.model.as_str());
     if !head.provider.is_empty() {
@@ -186,7 +188,7 @@ fn write_chat_choice(
     out: &mut Vec<u8>,
     write_message: impl FnOnce(&mut Vec<u8>),
 ) {
-    out.extend_from_slice(format!("{{\"index\":{},\"{name}\":", choice.index).as_bytes());
+    let _ = write!(out, "{{\"index\":{},\"{name}\":", choice.index);
     write_message(out);
     write_finish(choice, out);
     if let Some(logprobs) = &choice.logprobs {
@@ -233,20 +235,14 @@ fn write_finish(choice: &Choice, out: &mut Vec<u8>) {
 
 /// A whole message shows what is absent as null, as the reference does.
 fn write_message(message: &Message, out: &mut Vec<u8>) {
-    let null = |text: &Option<JsonText>| {
-        text.as_ref().map_or_else(
-            || Bytes::from_static(b"null"),
-            |text| Bytes::copy_from_slice(text.as_bytes()),
-        )
-    };
     out.extend_from_slice(b"{\"role\":\"assistant\"");
     for (name, text) in [
-        ("content", &message.content),
-        ("refusal", &message.refusal),
-        ("reasoning", &message.reasoning),
+        (",\"content\":", &message.content),
+        (",\"refusal\":", &message.refusal),
+        (",\"reasoning\":", &message.reasoning),
     ] {
-        out.extend_from_slice(format!(",\"{name}\":").as_bytes());
-        out.extend_from_slice(&null(text));
+        out.extend_from_slice(name.as_bytes());
+        out.extend_from_slice(text.as_ref().map_or(b"null", JsonText::as_bytes));
     }
     write_parts(message, false, out);
     out.push(b'}');
@@ -351,38 +347,6 @@ fn separate(position: usize, out: &mut Vec<u8>) {
     }
 }
 
-/// `usage` of contract 3.3.
-#[derive(Serialize)]
-struct UsageObject {
-    prompt_tokens: u64,
-    completion_tokens: u64,
-    total_tokens: u64,
-    cost: Nanos,
-    is_byok: bool,
-    prompt_tokens_details: PromptDetails,
-    completion_tokens_details: CompletionDetails,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    server_tool_use: Option<Searches>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    server_tool_use_details: Option<ToolUse>,
-    cost_details: CostDetails,
-}
-
-#[derive(Serialize)]
-struct PromptDetails {
-    cached_tokens: u64,
-    cache_write_tokens: u64,
-    audio_tokens: u64,
-    video_tokens: u64,
-}
-
-#[derive(Serialize)]
-struct CompletionDetails {
-    reasoning_tokens: u64,
-    audio_tokens: u64,
-    image_tokens: u64,
-}
-
 /// What was searched for an answer: `server_tool_use` of contract 3.3.
 #[derive(Clone, Copy, Serialize)]
 pub(super) struct Searches {
@@ -441,29 +405,83 @@ impl CostDetails {
     }
 }
 
+/// `usage` of contract 3.3. Every answer has one, and a derived writer looks at each letter of its names.
 fn write_usage_object(receipt: &Receipt, out: &mut Vec<u8>) {
     let (tokens, charge) = (&receipt.usage.tokens, &receipt.charge);
-    let usage = UsageObject {
-        prompt_tokens: tokens.prompt,
-        completion_tokens: tokens.completion,
-        total_tokens: tokens.total(),
-        cost: charge.net,
-        is_byok: false,
-        prompt_tokens_details: PromptDetails {
-            cached_tokens: tokens.cached,
-            cache_write_tokens: tokens.cache_write_5m + tokens.cache_write_1h,
-            audio_tokens: tokens.audio_in,
-            video_tokens: 0,
-        },
-        completion_tokens_details: CompletionDetails {
-            reasoning_tokens: tokens.reasoning,
-            audio_tokens: tokens.audio_out,
-            image_tokens: tokens.image_out,
-        },
-        server_tool_use: Searches::of(receipt),
-        server_tool_use_details: ToolUse::of(receipt),
-        cost_details: CostDetails::of(charge),
-    };
-    // Plain numbers cannot fail to serialise; a null would still be valid JSON if they did.
-    out.extend_from_slice(&serde_json::to_vec(&usage).unwrap_or_else(|_| b"null".to_vec()));
+    out.extend_from_slice(b"{\"prompt_tokens\":");
+    write_number(tokens.prompt, out);
+    let counts = [
+        (",\"completion_tokens\":", tokens.completion),
+        (",\"total_tokens\":", tokens.total()),
+    ];
+    write_counts(counts, out);
+    write_amount(",\"cost\":", charge.net, out);
+    out.extend_from_slice(b",\"is_byok\":false");
+    let counts = [
+        (
+            ",\"prompt_tokens_details\":{\"cached_tokens\":",
+            tokens.cached,
+        ),
+        (
+            ",\"cache_write_tokens\":",
+            tokens.cache_write_5m + tokens.cache_write_1h,
+        ),
+        (",\"audio_tokens\":", tokens.audio_in),
+        (",\"video_tokens\":", 0),
+        (
+            "},\"completion_tokens_details\":{\"reasoning_tokens\":",
+            tokens.reasoning,
+        ),
+        (",\"audio_tokens\":", tokens.audio_out),
+        (",\"image_tokens\":", tokens.image_out),
+    ];
+    write_counts(counts, out);
+    out.push(b'}');
+    if let Some(searches) = Searches::of(receipt) {
+        out.extend_from_slice(b",\"server_tool_use\":");
+        write_plain(&searches, out);
+    }
+    if let Some(tools) = ToolUse::of(receipt) {
+        out.extend_from_slice(b",\"server_tool_use_details\":");
+        write_plain(&tools, out);
+    }
+    let cost = CostDetails::of(charge);
+    for (name, amount) in [
+        (
+            ",\"cost_details\":{\"upstream_inference_cost\":",
+            cost.upstream_inference_cost,
+        ),
+        (
+            ",\"upstream_inference_prompt_cost\":",
+            cost.upstream_inference_prompt_cost,
+        ),
+        (
+            ",\"upstream_inference_completions_cost\":",
+            cost.upstream_inference_completions_cost,
+        ),
+    ] {
+        write_amount(name, amount, out);
+    }
+    out.extend_from_slice(b"}}");
+}
+
+fn write_counts<const N: usize>(counts: [(&str, u64); N], out: &mut Vec<u8>) {
+    for (name, count) in counts {
+        out.extend_from_slice(name.as_bytes());
+        write_number(count, out);
+    }
+}
+
+fn write_number(number: u64, out: &mut Vec<u8>) {
+    write_plain(&number, out);
+}
+
+fn write_amount(name: &str, amount: Nanos, out: &mut Vec<u8>) {
+    // Writing to memory does not fail.
+    let _ = write!(out, "{name}{amount}");
+}
+
+/// Numbers, and structs of numbers: writing those to memory does not fail.
+fn write_plain(value: &impl Serialize, out: &mut Vec<u8>) {
+    let _ = serde_json::to_writer(out, value);
 }

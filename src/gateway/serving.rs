@@ -1,0 +1,77 @@
+//! A call under way: its journey, and the one who waits for its answer.
+//!
+//! The journey runs in the task of its caller until the answer begins, since a task of its own would be woken, and wake
+//! the caller's, for every request. From there on it goes on by itself: a stream has its reader, and a run whose caller
+//! has left is still to be paid for.
+
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use tokio::runtime::Handle;
+use tokio::sync::oneshot;
+use tokio::sync::oneshot::error::RecvError;
+
+use super::Refused;
+use crate::stream::client::{Begun, Head};
+
+/// A call under way. Dropping it tells the journey that the caller left.
+pub struct Serving {
+    /// What is known before an endpoint answers: the generation's id and the model that was asked for.
+    pub head: Head,
+    /// Its answer.
+    pub begun: Beginning,
+}
+
+/// Resolves when the answer begins, or is refused. An error means that the journey broke off, which is a fault of ours.
+pub struct Beginning {
+    begun: oneshot::Receiver<Result<Begun, Refused>>,
+    journey: Option<Journey>,
+}
+
+/// A journey whose task tracker knows it, wherever it runs.
+pub(super) type Journey = Pin<Box<dyn Future<Output = ()> + Send>>;
+
+impl Beginning {
+    /// What waits for `begun`, and takes the journey there.
+    pub(super) fn new(
+        begun: oneshot::Receiver<Result<Begun, Refused>>,
+        journey: Option<Journey>,
+    ) -> Self {
+        Beginning { begun, journey }
+    }
+
+    /// Lets what is left of the journey go on by itself.
+    fn part(&mut self) {
+        if let Some(journey) = self.journey.take()
+            && let Ok(runtime) = Handle::try_current()
+        {
+            runtime.spawn(journey);
+        }
+    }
+}
+
+impl Future for Beginning {
+    type Output = Result<Result<Begun, Refused>, RecvError>;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        // Taken out meanwhile: one that panics is not to be polled again.
+        if let Some(mut journey) = self.journey.take()
+            && journey.as_mut().poll(context).is_pending()
+        {
+            self.journey = Some(journey);
+        }
+        let begun = Pin::new(&mut self.begun).poll(context);
+        if begun.is_ready() {
+            self.part();
+        }
+        begun
+    }
+}
+
+impl Drop for Beginning {
+    fn drop(&mut self) {
+        // The journey notices that nobody listens.
+        self.begun.close();
+        self.part();
+    }
+}

@@ -1,0 +1,250 @@
+//! Settlement on SQLite, row by row: what is asked is answered by the next line. What concerns one row several times is
+//! added up first.
+
+use std::sync::Arc;
+
+use rusqlite::types::{ToSqlOutput, ValueRef};
+use rusqlite::{CachedStatement, Connection, Transaction, TransactionBehavior, params};
+
+use super::sums::{Spender, Sums};
+use super::{Settlement, Uncovered};
+use crate::domain::calendar::Windows;
+use crate::domain::money::Nanos;
+use crate::store::{StoreError, shares};
+
+/// Keeps a run; one that is there already stays as it is.
+const RUN: &str = "INSERT INTO generations (id, account, key_hash, created_at, settled_at, model, provider, endpoint,
+        tokens_prompt, tokens_completion, tokens_reasoning, usage_source, net_nanos, discount_nanos, fee_nanos, record)
+    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16) ON CONFLICT (id) DO NOTHING";
+
+const CHARGE: &str =
+    "INSERT INTO entries (kind, reference, debit, credit, amount_nanos, created_at)
+    VALUES ('charge', ?1, 'wallet:' || ?2, 'payable:' || ?3, ?4, ?5)";
+const FEE: &str = "INSERT INTO entries (kind, reference, debit, credit, amount_nanos, created_at)
+    VALUES ('fee', ?1, 'wallet:' || ?2, 'operator:fees', ?3, ?4)";
+const DISCOUNT: &str =
+    "INSERT INTO entries (kind, reference, debit, credit, amount_nanos, created_at)
+    VALUES ('discount', ?1, 'operator:fees', 'payable:' || ?2, ?3, ?4)";
+
+const USED: &str = concat!(
+    "INSERT INTO activity (account, day, key_hash, model, endpoint, provider_name, requests,
+        tokens_prompt, tokens_completion, tokens_reasoning, net_nanos, discount_nanos, fee_nanos)
+    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)
+    ON CONFLICT (account, day, key_hash, model, endpoint) DO UPDATE SET ",
+    add_activity!()
+);
+
+const LEASED: &str = "SELECT amount_nanos FROM leases WHERE replica = ?1 AND key_hash = ?2";
+const LEASE: &str =
+    "UPDATE leases SET amount_nanos = amount_nanos - ?3 WHERE replica = ?1 AND key_hash = ?2";
+const KEY: &str = concat!(
+    "UPDATE keys SET ",
+    count!("?2", "?3", "?4", "?5", "?6"),
+    " WHERE hash = ?1"
+);
+const WALLET: &str =
+    "UPDATE ledger_accounts SET balance_nanos = balance_nanos - ?2, charged_nanos = charged_nanos + ?2,
+        leased_nanos = leased_nanos - ?3
+    WHERE id = 'wallet:' || ?1";
+const EARNED: &str =
+    "UPDATE ledger_accounts SET balance_nanos = balance_nanos + ?1 WHERE id = 'operator:fees'";
+const OWED: &str =
+    "INSERT INTO ledger_accounts (id, kind, balance_nanos) VALUES ('payable:' || ?1, 'payable', ?2)
+    ON CONFLICT (id) DO UPDATE SET balance_nanos = balance_nanos + excluded.balance_nanos";
+
+/// All of them, to be looked at by [`crate::store::plans`].
+#[cfg(test)]
+pub(in crate::store) const STATEMENTS: [&str; 11] = [
+    RUN, CHARGE, FEE, DISCOUNT, USED, LEASED, LEASE, KEY, WALLET, EARNED, OWED,
+];
+
+/// Settles rows of one day, all of them or none. Says which leases fell short.
+pub(super) fn settle(
+    connection: &mut Connection,
+    day: &[Arc<Settlement>],
+) -> Result<Vec<Uncovered>, StoreError> {
+    let Some(first) = day.first() else {
+        return Ok(Vec::new());
+    };
+    let tx = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    let mut sums = Sums::default();
+    let mut writing = Writing::new(&tx)?;
+    for row in day {
+        if writing.keep(row)? {
+            writing.enter(row)?;
+            sums.add(row)?;
+            enter_shares(&tx, row)?;
+        }
+    }
+    drop(writing);
+    let windows = Windows::at(first.settled_at);
+    write_activity(&tx, &sums, &windows)?;
+    let short = take_money(&tx, &sums, &windows)?;
+    give_money(&tx, &sums)?;
+    tx.commit()?;
+    Ok(short)
+}
+
+/// The statements that every row needs, and a place for its record.
+struct Writing<'tx> {
+    tx: &'tx Transaction<'tx>,
+    run: CachedStatement<'tx>,
+    charge: CachedStatement<'tx>,
+    record: Vec<u8>,
+}
+
+impl<'tx> Writing<'tx> {
+    fn new(tx: &'tx Transaction<'_>) -> Result<Self, StoreError> {
+        Ok(Writing {
+            tx,
+            run: tx.prepare_cached(RUN)?,
+            charge: tx.prepare_cached(CHARGE)?,
+            record: Vec::with_capacity(1_024),
+        })
+    }
+
+    /// Keeps a run. Answers whether it is new.
+    fn keep(&mut self, row: &Settlement) -> Result<bool, StoreError> {
+        let generation = &row.generation;
+        let served = generation.served.as_ref();
+        let [prompt, completion, reasoning] = row.tokens();
+        self.record.clear();
+        serde_json::to_writer(&mut self.record, generation)
+            .map_err(|_| StoreError::Unreadable("a generation"))?;
+        let kept = self.run.execute(params![
+            generation.id.as_str(),
+            generation.account.as_str(),
+            generation.key.as_bytes(),
+            generation.created_at,
+            row.settled_at,
+            served.map(|served| served.model.as_str()),
+            row.provider(),
+            served.map(|served| served.endpoint.as_str()),
+            prompt,
+            completion,
+            reasoning,
+            row.usage_source(),
+            row.net().0,
+            row.discount().0,
+            row.fee().0,
+            ToSqlOutput::Borrowed(ValueRef::Text(&self.record)),
+        ])?;
+        Ok(kept > 0)
+    }
+
+    /// Enters what became of the money of a run.
+    fn enter(&mut self, row: &Settlement) -> Result<(), StoreError> {
+        let id = row.generation.id.as_str();
+        let account = row.generation.account.as_str();
+        let provider = row.provider().unwrap_or("unknown");
+        let (net, fee, discount) = (row.net().0, row.fee().0, row.discount().0);
+        if net > fee {
+            self.charge
+                .execute(params![id, account, provider, net - fee, row.settled_at])?;
+        }
+        if fee > 0 {
+            let mut statement = self.tx.prepare_cached(FEE)?;
+            statement.execute(params![id, account, fee, row.settled_at])?;
+        }
+        if discount > 0 {
+            let mut statement = self.tx.prepare_cached(DISCOUNT)?;
+            statement.execute(params![id, provider, discount, row.settled_at])?;
+        }
+        Ok(())
+    }
+}
+
+fn write_activity(
+    tx: &Transaction<'_>,
+    sums: &Sums<'_>,
+    windows: &Windows,
+) -> Result<(), StoreError> {
+    let mut statement = tx.prepare_cached(USED)?;
+    for (subject, used) in &sums.used {
+        let [requests, prompt, completion, reasoning, net, discount, fee] = used.counts;
+        statement.execute(params![
+            subject.account,
+            windows.day,
+            subject.key.as_bytes(),
+            subject.model,
+            subject.endpoint,
+            used.provider_name,
+            requests,
+            prompt,
+            completion,
+            reasoning,
+            net,
+            discount,
+            fee,
+        ])?;
+    }
+    Ok(())
+}
+
+/// Takes charges from leases, keys and wallets. Says which leases fell short.
+fn take_money(
+    tx: &Transaction<'_>,
+    sums: &Sums<'_>,
+    windows: &Windows,
+) -> Result<Vec<Uncovered>, StoreError> {
+    let mut leased = tx.prepare_cached(LEASED)?;
+    let mut lease = tx.prepare_cached(LEASE)?;
+    let mut key = tx.prepare_cached(KEY)?;
+    let mut wallet = tx.prepare_cached(WALLET)?;
+    let mut short = Vec::new();
+    for (spender, &spent) in &sums.spent {
+        let Spender {
+            replica,
+            key: hash,
+            account,
+        } = spender;
+        let mut rows = leased.query(params![replica, hash.as_bytes()])?;
+        let left: i64 = rows.next()?.map_or(Ok(0), |row| row.get(0))?;
+        drop(rows);
+        let covered = spent.min(left);
+        if covered > 0 {
+            lease.execute(params![replica, hash.as_bytes(), covered])?;
+        }
+        let Windows { day, week, month } = windows;
+        key.execute(params![hash.as_bytes(), spent, covered, day, week, month])?;
+        wallet.execute(params![account, spent, covered])?;
+        if spent > covered {
+            short.push(Uncovered {
+                replica: (*replica).to_owned(),
+                key: *hash,
+                amount: Nanos(spent - covered),
+            });
+        }
+    }
+    Ok(short)
+}
+
+/// Gives the operator and the providers what is theirs.
+fn give_money(tx: &Transaction<'_>, sums: &Sums<'_>) -> Result<(), StoreError> {
+    if sums.earned != 0 {
+        tx.prepare_cached(EARNED)?.execute([sums.earned])?;
+    }
+    let mut owed = tx.prepare_cached(OWED)?;
+    for (provider, amount) in &sums.owed {
+        owed.execute(params![provider, amount])?;
+    }
+    Ok(())
+}
+
+fn enter_shares(tx: &Transaction<'_>, row: &Settlement) -> Result<(), StoreError> {
+    for share in shares::of(row) {
+        let mut enter = tx.prepare_cached(shares::ENTER)?;
+        enter.execute(params![
+            share.reference,
+            share.finisher,
+            share.provider,
+            share.amount.0,
+            row.settled_at
+        ])?;
+        for (account, amount) in share.moves() {
+            tx.prepare_cached(shares::MOVE)?
+                .execute(params![account, amount])?;
+        }
+    }
+    Ok(())
+}
