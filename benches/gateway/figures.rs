@@ -6,11 +6,18 @@ use crate::Result;
 use crate::load::{self, Times};
 use crate::targets::Target;
 
+/// The thread in which Turnpike settles on SQLite.
+const LEDGER: &str = "ledger";
+
 /// What a target did under one load, or the median of what it did in several rounds.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Figures {
     /// Processor time of a request, or of a chunk of a stream, in nanoseconds.
     pub(crate) cpu_ns: u64,
+    /// That part of it which its ledger's thread has used, likewise: nothing where another process keeps the ledger.
+    pub(crate) ledger_ns: u64,
+    /// What a commit takes on average, in microseconds.
+    pub(crate) commit: u64,
     /// That of the database server, where the target has one, likewise.
     pub(crate) database_ns: u64,
     /// Requests or chunks a second.
@@ -30,14 +37,20 @@ impl Figures {
     ) -> Result<Figures> {
         let cpu = || target.process.tree().cpu();
         let database = || target.database.map_or(0, |server| server.cpu());
-        let (cpu_before, database_before, begun) = (cpu(), database(), Instant::now());
+        let ledger = || target.process.tree().thread_cpu(LEDGER);
+        let commits_before = target.commits().await?;
+        let (cpu_before, ledger_before) = (cpu(), ledger());
+        let (database_before, begun) = (database(), Instant::now());
         let times = load.await?;
         let took = load::micros(begun.elapsed()).max(1);
         let units = (times.whole.len() * events).max(1) as u64;
         let each = |micros: u64| micros * 1_000 / units;
+        let (cpu, ledger, database) = (cpu(), ledger(), database());
         Ok(Figures {
-            cpu_ns: each(cpu() - cpu_before),
-            database_ns: each(database().saturating_sub(database_before)),
+            cpu_ns: each(cpu - cpu_before),
+            ledger_ns: each(ledger - ledger_before),
+            commit: target.commits().await?.since(&commits_before),
+            database_ns: each(database.saturating_sub(database_before)),
             per_second: units * 1_000_000 / took,
             whole: both(&times.whole),
             first: both(&times.first),
@@ -52,6 +65,8 @@ impl Figures {
         };
         Figures {
             cpu_ns: of(|round| round.cpu_ns),
+            ledger_ns: of(|round| round.ledger_ns),
+            commit: of(|round| round.commit),
             database_ns: of(|round| round.database_ns),
             per_second: of(|round| round.per_second),
             whole: (of(|round| round.whole.0), of(|round| round.whole.1)),

@@ -71,9 +71,20 @@ pub(crate) async fn closed(
     connections: usize,
     requests: usize,
 ) -> Result<Times> {
+    spread(target, request, connections, requests, Duration::ZERO).await
+}
+
+/// The same over connections that begin one after the other, the last after `within`.
+pub(crate) async fn spread(
+    target: &Target,
+    request: &Arc<[u8]>,
+    connections: usize,
+    requests: usize,
+    within: Duration,
+) -> Result<Times> {
     let each = requests.div_ceil(connections);
     let requests = vec![Arc::clone(request); each * connections];
-    each_once(target, &requests, connections).await
+    each_once_spread(target, &requests, connections, within).await
 }
 
 /// Different requests, each sent once, over `connections` likewise.
@@ -82,10 +93,22 @@ pub(crate) async fn each_once(
     requests: &[Arc<[u8]>],
     connections: usize,
 ) -> Result<Times> {
+    each_once_spread(target, requests, connections, Duration::ZERO).await
+}
+
+async fn each_once_spread(
+    target: &Target,
+    requests: &[Arc<[u8]>],
+    connections: usize,
+    within: Duration,
+) -> Result<Times> {
     let mut tasks = JoinSet::new();
-    for requests in requests.chunks(requests.len().div_ceil(connections).max(1)) {
+    let parts = requests.chunks(requests.len().div_ceil(connections).max(1));
+    for (position, requests) in parts.enumerate() {
         let (mut client, requests) = (Client::connect(target).await?, requests.to_vec());
+        let begins = within * position as u32 / connections as u32;
         tasks.spawn(async move {
+            tokio::time::sleep(begins).await;
             let mut times = Times::default();
             for request in requests {
                 client.ask(&request, Instant::now(), &mut times).await?;

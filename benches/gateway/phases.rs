@@ -22,8 +22,16 @@ struct Phase {
 
 #[derive(Clone, Copy)]
 enum Load {
-    Closed { connections: usize, requests: usize },
-    Steady { rate: u32, seconds: u64 },
+    Closed {
+        connections: usize,
+        requests: usize,
+        /// Within how long the connections begin, one after the other.
+        spread: Duration,
+    },
+    Steady {
+        rate: u32,
+        seconds: u64,
+    },
 }
 
 /// A phase's line in the table.
@@ -64,15 +72,18 @@ fn phases(divisor: usize) -> Vec<Phase> {
         load: Load::Closed {
             connections,
             requests: requests / divisor,
+            spread: Duration::ZERO,
         },
     };
-    let streams = |name, manner, requests| Phase {
+    // Paced streams begin all the time, not two hundred at once.
+    let streams = |name, manner: Manner, requests| Phase {
         name,
         manner,
         prompt: 2_000,
         load: Load::Closed {
             connections: 200,
             requests,
+            spread: manner.lasts(),
         },
     };
     vec![
@@ -109,7 +120,8 @@ async fn measure(target: &Target, phase: &Phase) -> Result<Figures> {
             Load::Closed {
                 connections,
                 requests,
-            } => load::closed(target, &request, connections, requests).await,
+                spread,
+            } => load::spread(target, &request, connections, requests, spread).await,
             Load::Steady { rate, seconds } => {
                 load::steady(target, &request, rate, Duration::from_secs(seconds)).await
             }

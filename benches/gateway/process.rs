@@ -70,6 +70,21 @@ impl Tree {
         self.members().filter_map(ticks).sum::<u64>() * MICROS_PER_TICK
     }
 
+    /// Processor time so far of the threads called `name`, in microseconds.
+    pub(crate) fn thread_cpu(self, name: &str) -> u64 {
+        let threads = fs::read_dir(format!("/proc/{}/task", self.0))
+            .into_iter()
+            .flatten();
+        let used = threads.filter_map(|thread| {
+            let folder = thread.ok()?.path();
+            let called = fs::read_to_string(folder.join("comm")).ok()?;
+            let used = fs::read_to_string(folder.join("schedstat")).ok()?;
+            let nanos: u64 = used.split_whitespace().next()?.parse().ok()?;
+            (called.trim() == name).then_some(nanos / 1_000)
+        });
+        used.sum()
+    }
+
     /// Resident memory, in kB.
     pub(crate) fn memory(self) -> u64 {
         self.members()

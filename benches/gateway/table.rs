@@ -16,8 +16,9 @@ use crate::start::Start;
 /// The phases, both proxies side by side.
 pub(crate) fn phases(rows: &[Row]) -> String {
     let mut table = String::from(
-        "| load | nginx CPU µs | Turnpike CPU µs | ratio | nginx /s | Turnpike /s | whole p50 / p99 ms | added ms | first byte added p99 ms |\n\
-         | --- | --: | --: | --: | --: | --: | --: | --: | --: |\n",
+        "| load | nginx CPU µs | Turnpike CPU µs | ratio | of it the ledger's µs | ratio without | nginx /s | Turnpike /s | \
+         whole p50 / p99 ms | added ms | a commit ms | first byte added p99 ms |\n\
+         | --- | --: | --: | --: | --: | --: | --: | --: | --: | --: | --: | --: |\n",
     );
     for Row {
         name,
@@ -25,17 +26,21 @@ pub(crate) fn phases(rows: &[Row]) -> String {
         turnpike,
     } in rows
     {
-        let ratio = turnpike.cpu_ns as f64 / nginx.cpu_ns.max(1) as f64;
+        let ratio = |used: u64| used as f64 / nginx.cpu_ns.max(1) as f64;
         table.push_str(&format!(
-            "| {name} | {} | {} | {ratio:.1} | {} | {} | {} / {} | {} / {} | {} |\n",
+            "| {name} | {} | {} | {:.1} | {} | {:.1} | {} | {} | {} / {} | {} / {} | {} | {} |\n",
             thousandths(nginx.cpu_ns),
             thousandths(turnpike.cpu_ns),
+            ratio(turnpike.cpu_ns),
+            thousandths(turnpike.ledger_ns),
+            ratio(turnpike.cpu_ns - turnpike.ledger_ns.min(turnpike.cpu_ns)),
             nginx.per_second,
             turnpike.per_second,
             thousandths(turnpike.whole.0),
             thousandths(turnpike.whole.1),
             added(nginx, turnpike, |figures| figures.whole.0),
             added(nginx, turnpike, |figures| figures.whole.1),
+            thousandths(turnpike.commit),
             added(nginx, turnpike, |figures| figures.first.1),
         ));
     }

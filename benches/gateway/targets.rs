@@ -9,6 +9,7 @@ use tokio::net::TcpStream;
 use crate::Result;
 use crate::database::Engine;
 use crate::home::Home;
+use crate::load::Client;
 use crate::process::{Process, Tree};
 use crate::upstream::{self, Manner};
 
@@ -38,6 +39,8 @@ pub(crate) struct Target {
     pub(crate) key: String,
     /// What is measured.
     pub(crate) process: Process,
+    /// Whether it keeps a ledger.
+    pub(crate) bills: bool,
     /// The database server that works for it, where there is one.
     pub(crate) database: Option<Tree>,
 }
@@ -107,7 +110,48 @@ impl Provider {
     }
 }
 
+/// How many commits there were, and how many seconds they took together.
+#[derive(Default)]
+pub(crate) struct Commits {
+    seconds: f64,
+    count: f64,
+}
+
+impl Commits {
+    /// What one of those since then took on average, in microseconds.
+    pub(crate) fn since(&self, before: &Commits) -> u64 {
+        let seconds = self.seconds - before.seconds;
+        (seconds * 1e6 / (self.count - before.count).max(1.0)) as u64
+    }
+}
+
 impl Target {
+    /// What the server counts, as Prometheus reads it.
+    pub(crate) async fn metrics(&self) -> Result<String> {
+        let request = format!(
+            "GET /metrics HTTP/1.1\r\nhost: bench\r\nauthorization: Bearer {METRICS_TOKEN}\r\n\r\n"
+        );
+        let mut client = Client::connect(self).await?;
+        client.text(request.as_bytes()).await
+    }
+
+    /// The commits so far: none of what has no ledger.
+    pub(crate) async fn commits(&self) -> Result<Commits> {
+        if !self.bills {
+            return Ok(Commits::default());
+        }
+        let metrics = self.metrics().await?;
+        let value = |name: &str| {
+            let line = metrics.lines().find_map(|line| line.strip_prefix(name));
+            line.and_then(|line| line.trim().parse().ok())
+                .unwrap_or(0.0)
+        };
+        Ok(Commits {
+            seconds: value("turnpike_commit_seconds_sum"),
+            count: value("turnpike_commit_seconds_count"),
+        })
+    }
+
     /// Turnpike, started in its home, with a key made for it.
     pub(crate) fn turnpike(home: &Home) -> Result<Target> {
         let (process, port) = home.serve()?;
@@ -117,6 +161,7 @@ impl Target {
             path: "/api/v1/chat/completions",
             key: home.key()?,
             process,
+            bills: true,
             database: home.database.server(),
         })
     }
@@ -153,6 +198,7 @@ impl Target {
             path: "/v1/chat/completions",
             key: "none".to_owned(),
             process,
+            bills: false,
             database: None,
         })
     }

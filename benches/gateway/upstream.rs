@@ -74,6 +74,14 @@ impl Manner {
         Manner::BrokenStream,
     ];
 
+    /// How long an answer is made to last.
+    pub(crate) fn lasts(self) -> Duration {
+        match self {
+            Manner::Paced => PACE * CHUNKS,
+            _ => Duration::ZERO,
+        }
+    }
+
     /// The model that is answered so.
     pub(crate) fn model(self) -> &'static str {
         match self {

@@ -271,7 +271,7 @@ impl HttpConfig {
     const LEAST_HEADER_LIMIT: usize = 8 << 10;
 
     fn convert(raw: &mut RawConfig<'_>) -> Self {
-        let header_limit = raw.value("http.header_limit", Size(32 << 10)).0;
+        let header_limit = raw.value("http.header_limit", Size(16 << 10)).0;
         raw.require(
             header_limit >= Self::LEAST_HEADER_LIMIT,
             "http.header_limit",

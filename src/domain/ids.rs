@@ -127,3 +127,28 @@ impl fmt::Debug for KeyHash {
 pub fn random_text(length: usize) -> String {
     Alphanumeric.sample_string(&mut rand::rng(), length)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn later_runs_have_larger_ids() {
+        let instants = [
+            0,
+            999,
+            1_000,
+            1_788_177_600_005,
+            1_788_177_600_040,
+            1_788_177_601_000,
+        ];
+        let ids = instants.map(GenerationId::new);
+        assert!(ids.is_sorted(), "{ids:?}");
+        assert!(ids[3].as_str().starts_with("gen-1788177600-005"));
+        for id in &ids {
+            let random = id.as_str().rsplit('-').next().unwrap_or_default();
+            assert_eq!(random.len(), 20);
+            assert!(random.bytes().all(|byte| byte.is_ascii_alphanumeric()));
+        }
+    }
+}

@@ -31,7 +31,7 @@ const OUT_OF_FILES_PAUSE: Duration = Duration::from_millis(100);
 const PING_INTERVAL: Duration = Duration::from_secs(30);
 
 /// What is held of an answer over HTTP/2 that its client does not read. Over HTTP/1 it is as much as a head may have.
-const UNREAD_BYTES: usize = 32 << 10;
+const UNREAD_BYTES: usize = 16 << 10;
 
 /// What answers requests. Each connection has a clone of it.
 pub trait Serve:

@@ -88,6 +88,8 @@ impl<S: StreamSkin> SseBody<S> {
 
     /// A body for an answer that has not begun yet. From here on errors are events.
     pub fn waiting(skin: S, head: Head, begun: Beginning, style: StreamStyle) -> Self {
+        // A client that does not read its comments must not hold up the failover behind them.
+        let begun = begun.apart();
         let mut body = Self::new(skin, head, Source::Waiting(begun), style);
         // The wait that led here was one interval already: the first comment is due now.
         body.keep_alive.as_mut().reset(Instant::now());

@@ -40,6 +40,12 @@ impl Beginning {
         Beginning { begun, journey }
     }
 
+    /// The same for one who need not be awake to it: the journey goes on by itself from here.
+    pub fn apart(mut self) -> Self {
+        self.part();
+        self
+    }
+
     /// Lets what is left of the journey go on by itself.
     fn part(&mut self) {
         if let Some(journey) = self.journey.take()
@@ -73,5 +79,78 @@ impl Drop for Beginning {
         // The journey notices that nobody listens.
         self.begun.close();
         self.part();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio_util::task::TaskTracker;
+
+    use super::*;
+
+    type Answer = Result<Begun, Refused>;
+
+    /// A beginning whose journey `goes`, and the tracker that knows of it.
+    fn beginning<F>(go: impl FnOnce(oneshot::Sender<Answer>) -> F) -> (Beginning, TaskTracker)
+    where
+        F: Future<Output = ()> + Send + 'static,
+    {
+        let (begin, begun) = oneshot::channel();
+        let tracker = TaskTracker::new();
+        let journey: Journey = Box::pin(tracker.track_future(go(begin)));
+        (Beginning::new(begun, Some(journey)), tracker)
+    }
+
+    fn refused() -> Answer {
+        let (refusal, report) = (super::super::Refusal::Closing, None);
+        Err(Refused { refusal, report })
+    }
+
+    #[tokio::test]
+    async fn an_answer_is_there_before_the_journey_is_over() {
+        let (reached, at_its_end) = oneshot::channel();
+        let (beginning, tracker) = beginning(|begin| async move {
+            let _ = begin.send(refused());
+            tokio::task::yield_now().await;
+            let _ = reached.send(());
+        });
+        assert!(matches!(beginning.await, Ok(Err(_))));
+        at_its_end.await.unwrap();
+        tracker.close();
+        tracker.wait().await;
+    }
+
+    #[tokio::test]
+    async fn a_journey_learns_that_its_caller_has_left_and_goes_on() {
+        let (reached, at_its_end) = oneshot::channel();
+        let (beginning, tracker) = beginning(|mut begin| async move {
+            begin.closed().await;
+            let _ = reached.send(());
+        });
+        drop(beginning);
+        at_its_end.await.unwrap();
+        tracker.close();
+        tracker.wait().await;
+    }
+
+    #[tokio::test]
+    async fn one_that_goes_by_itself_needs_nobody_to_wait() {
+        let (reached, at_its_end) = oneshot::channel();
+        let (beginning, _tracker) = beginning(|begin| async move {
+            let _ = begin.send(refused());
+            let _ = reached.send(());
+        });
+        let beginning = beginning.apart();
+        at_its_end.await.unwrap();
+        assert!(matches!(beginning.await, Ok(Err(_))));
+    }
+
+    #[tokio::test]
+    async fn a_panic_is_the_callers_and_the_journey_is_over() {
+        let (beginning, tracker) = beginning(|_begin| async move { panic!("of the test") });
+        let ended = tokio::spawn(async move { drop(beginning.await) }).await;
+        assert!(ended.is_err_and(|error| error.is_panic()));
+        tracker.close();
+        tracker.wait().await;
     }
 }

@@ -56,6 +56,10 @@ async fn an_operator_counts_what_went_through() {
             "{line} is not in {text}"
         );
     }
+    let commits = text
+        .lines()
+        .find_map(|line| line.strip_prefix("turnpike_commit_seconds_count "));
+    assert!(commits.is_some_and(|count| count != "0"), "{text}");
     let tasks = text
         .lines()
         .find_map(|line| line.strip_prefix("turnpike_tasks "));

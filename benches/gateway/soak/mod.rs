@@ -7,8 +7,7 @@ use std::time::{Duration, Instant};
 use tokio::time::{interval, sleep};
 
 use crate::Result;
-use crate::load::Client;
-use crate::targets::{Bench, METRICS_TOKEN, Target};
+use crate::targets::{Bench, Target};
 use crate::upstream::ILL;
 
 mod mix;
@@ -91,7 +90,7 @@ pub(crate) async fn measure(bench: &Bench, quick: bool) -> Result<Soak> {
     let peak = found.served() as f64 / times.finding.as_secs_f64();
     sleep(REST).await;
     let descriptors = target.process.tree().descriptors();
-    let tasks = tasks(&metrics(target).await?);
+    let tasks = tasks(&target.metrics().await?);
     let (rate, told) = (peak * PART, Arc::<Told>::default());
     let traffic = mix::run(target, Some(rate), times.length, &told);
     tokio::pin!(traffic);
@@ -104,7 +103,7 @@ pub(crate) async fn measure(bench: &Bench, quick: bool) -> Result<Soak> {
             _ = clock.tick() => samples.push(sample(target, begun.elapsed(), &told, &samples)),
         }
     }
-    let failed_attempts = failed_attempts(&metrics(target).await?);
+    let failed_attempts = failed_attempts(&target.metrics().await?);
     if let Some(first) = &*told.first_other.lock().await {
         eprintln!("the first of anything else: {first}");
     }
@@ -119,7 +118,7 @@ pub(crate) async fn measure(bench: &Bench, quick: bool) -> Result<Soak> {
         deviation: deviation(&samples, times.warm),
         samples,
         descriptors: (descriptors, target.process.tree().descriptors()),
-        tasks: (tasks, self::tasks(&metrics(target).await?)),
+        tasks: (tasks, self::tasks(&target.metrics().await?)),
         told: Arc::clone(&told),
         failed_attempts,
         verified: bench.verify().is_ok(),
@@ -144,15 +143,6 @@ fn deviation(samples: &[Sample], warm: Duration) -> f64 {
     let median = crate::load::Times::percentile(&memory, 50);
     let farthest = memory.iter().map(|memory| memory.abs_diff(median)).max();
     farthest.unwrap_or(0) as f64 * 100.0 / median.max(1) as f64
-}
-
-/// What the server counts.
-async fn metrics(target: &Target) -> Result<String> {
-    let request = format!(
-        "GET /metrics HTTP/1.1\r\nhost: bench\r\nauthorization: Bearer {METRICS_TOKEN}\r\n\r\n"
-    );
-    let mut client = Client::connect(target).await?;
-    client.text(request.as_bytes()).await
 }
 
 /// Attempts that failed at the provider that fails.
