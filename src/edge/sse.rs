@@ -20,7 +20,7 @@ use crate::stream::client::{Begun, Deliveries, Delivery, Head, Receipt};
 const KEEP_ALIVE: &[u8] = b": OPENROUTER PROCESSING\n\n";
 
 /// Ready deliveries are joined up to this many bytes a write.
-const WRITE_BYTES: usize = 8 << 10;
+const WRITE_BYTES: usize = 4 << 10;
 
 /// Writes the data of an event. A line break in it stands between values, never in one.
 pub fn write_data(data: &[u8], out: &mut Vec<u8>) {

@@ -30,8 +30,10 @@ const PREPARED: usize = 32;
 struct Order {
     day: Vec<Arc<Settlement>>,
     turn: PoolConnection<Sqlite>,
-    reply: oneshot::Sender<Result<Vec<Uncovered>, StoreError>>,
+    reply: oneshot::Sender<(Settled, PoolConnection<Sqlite>)>,
 }
+
+type Settled = Result<Vec<Uncovered>, StoreError>;
 
 /// The clerk's desk, where batches are handed in.
 #[derive(Debug)]
@@ -57,16 +59,16 @@ impl Clerk {
                     // Whatever befalls one batch, the next is settled; a transaction that is dropped is rolled back.
                     let settled =
                         catch_unwind(AssertUnwindSafe(|| sqlite::settle(&mut connection, &day)));
-                    drop(turn);
+                    let settled = settled.unwrap_or(Err(StoreError::Late));
                     // Whoever waits no longer asks again: a row that is settled is not settled twice.
-                    let _ = reply.send(settled.unwrap_or(Err(StoreError::Late)));
+                    let _ = reply.send((settled, turn));
                 }
             }
             Err(error) => _ = ready.send(Err(error)),
         };
         let runtime = tokio::runtime::Handle::current();
         let thread = thread::Builder::new().name(NAME.to_owned()).spawn(move || {
-            // A turn that ends goes back to its pool by a task.
+            // A turn that nobody waits for goes back to its pool by a task.
             let _inside = runtime.enter();
             work();
         });
@@ -82,13 +84,15 @@ impl Clerk {
         &self,
         day: Vec<Arc<Settlement>>,
         turn: PoolConnection<Sqlite>,
-    ) -> Result<Vec<Uncovered>, StoreError> {
+    ) -> Settled {
         let orders = self.desk.lock().as_ref().map(|(orders, _)| orders.clone());
         let orders = orders.ok_or(sqlx::Error::PoolClosed)?;
         let (reply, settled) = oneshot::channel();
         let order = Order { day, turn, reply };
         orders.send(order).await.map_err(|_| StoreError::Late)?;
-        settled.await.unwrap_or(Err(StoreError::Late))
+        // The turn ends here, where its task need not be handed to another thread.
+        let (settled, _turn) = settled.await.map_err(|_| StoreError::Late)?;
+        settled
     }
 
     /// Ends the thread, once what it was given is done, and closes its connection.
