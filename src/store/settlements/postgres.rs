@@ -17,7 +17,7 @@ use crate::store::shares::{self, payable};
 
 type Row = (String, Vec<u8>, i64);
 
-/// Takes the locks in the order of [`super::leases`], and counts the accounts among them; the second part
+/// Takes the locks in the order of [`crate::store::leases`], and counts the accounts among them; the second part
 /// cannot start before the first is done.
 const LOCK: &str = "
     WITH accounts AS MATERIALIZED (SELECT id FROM ledger_accounts WHERE id = ANY($1) ORDER BY id FOR UPDATE),
