@@ -4,8 +4,8 @@ use std::process::ExitCode;
 
 use mimalloc::MiMalloc;
 
-/// A request makes some two hundred small allocations, and another thread frees part of them: the C library's allocator took
-/// a fifth of a request's time (`benches/README.md`).
+/// A request makes some two hundred small allocations, and another thread frees part of them: with the C library's
+/// allocator a request costs a fifth more (`benches/README.md`).
 #[global_allocator]
 static ALLOCATOR: MiMalloc = MiMalloc;
 

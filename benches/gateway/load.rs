@@ -84,19 +84,11 @@ pub(crate) async fn spread(
 ) -> Result<Times> {
     let each = requests.div_ceil(connections);
     let requests = vec![Arc::clone(request); each * connections];
-    each_once_spread(target, &requests, connections, within).await
+    each_once(target, &requests, connections, within).await
 }
 
 /// Different requests, each sent once, over `connections` likewise.
 pub(crate) async fn each_once(
-    target: &Target,
-    requests: &[Arc<[u8]>],
-    connections: usize,
-) -> Result<Times> {
-    each_once_spread(target, requests, connections, Duration::ZERO).await
-}
-
-async fn each_once_spread(
     target: &Target,
     requests: &[Arc<[u8]>],
     connections: usize,

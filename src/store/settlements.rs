@@ -65,6 +65,9 @@ mod sums;
 /// More tokens than any run has: a count beyond is an error of somebody's, and must not overflow the sums of a day.
 const MOST_TOKENS: i64 = 1_000_000_000_000;
 
+/// What stands in the place of a name that a run does not have.
+const UNKNOWN: &str = "unknown";
+
 /// A run to be charged and kept.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Settlement {
@@ -108,8 +111,13 @@ impl Settlement {
         self.net() > Nanos::ZERO || self.discount() > Nanos::ZERO
     }
 
-    pub(super) fn provider(&self) -> Option<&str> {
+    fn provider(&self) -> Option<&str> {
         Some(self.generation.served.as_ref()?.provider.as_str())
+    }
+
+    /// Who is owed what it costs, as its account is called.
+    pub(super) fn payee(&self) -> &str {
+        self.provider().unwrap_or(UNKNOWN)
     }
 
     /// What was used: tokens of the prompt, of the completion, and those of them that were reasoning.
@@ -141,13 +149,15 @@ impl Store {
         for day in
             batch.chunk_by(|one, next| Windows::at(one.settled_at) == Windows::at(next.settled_at))
         {
+            let Some(first) = day.first() else { continue };
+            let windows = Windows::at(first.settled_at);
             uncovered.extend(match &*self.engine {
                 // Large, and part of every settlement of either engine.
-                Engine::Postgres(pool) => Box::pin(postgres::settle(pool, day)).await?,
+                Engine::Postgres(pool) => Box::pin(postgres::settle(pool, day, windows)).await?,
                 Engine::Sqlite { writer, clerk, .. } => {
                     // One writer at a time: the connection of all the others says whose turn it is.
                     let turn = writer.acquire().await?;
-                    clerk.settle(day.to_vec(), turn).await?
+                    clerk.settle(day.to_vec(), windows, turn).await?
                 }
             });
         }

@@ -28,20 +28,19 @@ impl Share {
     }
 }
 
-/// The account of what the provider of a run is owed.
-pub(super) fn payable(row: &Settlement) -> String {
-    format!("payable:{}", row.provider().unwrap_or("unknown"))
+/// The account of what a provider is owed.
+pub(super) fn payable(provider: &str) -> String {
+    format!("payable:{provider}")
 }
 
 /// The shares of a run. What a provider would get from itself is none.
 pub(super) fn of(row: &Settlement) -> impl Iterator<Item = Share> {
-    let finisher = payable(row);
     let id = row.generation.id.as_str();
     let legs = row.generation.legs.iter().enumerate();
     let shares = legs.map(move |(position, leg)| Share {
         reference: format!("{id}/{position}"),
-        finisher: finisher.clone(),
-        provider: format!("payable:{}", leg.provider.as_str()),
+        finisher: payable(row.payee()),
+        provider: payable(leg.provider.as_str()),
         amount: leg.gross,
     });
     shares.filter(|share| share.amount > Nanos::ZERO && share.provider != share.finisher)

@@ -181,7 +181,7 @@ impl Metrics {
                 Some(served)
                     if attempt.failure.is_none() && attempt.endpoint == served.endpoint =>
                 {
-                    let answered = series.answered.get("answered", || shared.attempt(attempt));
+                    let answered = series.answered.get_or_init(|| shared.attempt(attempt));
                     answered.inc();
                 }
                 _ => {
@@ -190,21 +190,19 @@ impl Metrics {
             }
         }
         let outcome = outcome(generation);
-        let ended = || Ended {
-            model: series.model.clone(),
-            provider: series.provider.clone(),
-            outcome,
-        };
-        let ended = series
-            .ended
-            .get(outcome, || shared.generations.get_or_create_owned(&ended()));
+        let ended = series.ended.get(outcome, || {
+            shared.generations.get_or_create_owned(&Ended {
+                model: series.model.clone(),
+                provider: series.provider.clone(),
+                outcome,
+            })
+        });
         ended.inc();
         if let Some(milliseconds) = generation.latency_ms {
-            let provider = || Provider {
-                provider: series.provider.clone(),
-            };
-            let first_token = series.first_token.get("first_token", || {
-                shared.first_token.get_or_create_owned(&provider())
+            let first_token = series.first_token.get_or_init(|| {
+                shared.first_token.get_or_create_owned(&Provider {
+                    provider: series.provider.clone(),
+                })
             });
             first_token.observe(milliseconds as f64 / 1_000.0);
         }
@@ -269,13 +267,12 @@ impl Shared {
     /// Counts what was used, and what it cost.
     fn used(&self, series: &Series, usage: &Usage, net: Nanos) {
         let source = usage.source.as_str();
-        let reported = || Reported {
-            provider: series.provider.clone(),
-            source,
-        };
-        let reported = series
-            .usage
-            .get(source, || self.usage.get_or_create_owned(&reported()));
+        let reported = series.usage.get(source, || {
+            self.usage.get_or_create_owned(&Reported {
+                provider: series.provider.clone(),
+                source,
+            })
+        });
         reported.inc();
         for (kind, count) in [
             ("prompt", usage.tokens.prompt),
@@ -284,24 +281,22 @@ impl Shared {
             ("reasoning", usage.tokens.reasoning),
         ] {
             if count > 0 {
-                let counted = || Counted {
-                    model: series.model.clone(),
-                    provider: series.provider.clone(),
-                    kind,
-                };
-                let counted = series
-                    .tokens
-                    .get(kind, || self.tokens.get_or_create_owned(&counted()));
+                let counted = series.tokens.get(kind, || {
+                    self.tokens.get_or_create_owned(&Counted {
+                        model: series.model.clone(),
+                        provider: series.provider.clone(),
+                        kind,
+                    })
+                });
                 counted.inc_by(count);
             }
         }
-        let endpoint = || Endpoint {
-            model: series.model.clone(),
-            provider: series.provider.clone(),
-        };
-        let charged = series
-            .charged
-            .get("charged", || self.charged.get_or_create_owned(&endpoint()));
+        let charged = series.charged.get_or_init(|| {
+            self.charged.get_or_create_owned(&Endpoint {
+                model: series.model.clone(),
+                provider: series.provider.clone(),
+            })
+        });
         charged.inc_by(u64::try_from(net.0).unwrap_or(0));
     }
 }

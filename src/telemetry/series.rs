@@ -1,6 +1,8 @@
 //! The counts that runs of one model at one provider move. A run moves some ten of them, and to find one by its labels
 //! costs more than to move it, so each is found once.
 
+use std::sync::OnceLock;
+
 use parking_lot::RwLock;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::histogram::Histogram;
@@ -18,11 +20,11 @@ pub(super) struct Series {
     /// Runs, by who counted their tokens.
     pub(super) usage: Found<Counter>,
     /// What was charged.
-    pub(super) charged: Found<Counter>,
+    pub(super) charged: OnceLock<Counter>,
     /// Times to the first token.
-    pub(super) first_token: Found<Histogram>,
+    pub(super) first_token: OnceLock<Histogram>,
     /// Attempts that were answered.
-    pub(super) answered: Found<Counter>,
+    pub(super) answered: OnceLock<Counter>,
 }
 
 impl Series {
@@ -33,9 +35,9 @@ impl Series {
             ended: Found::default(),
             tokens: Found::default(),
             usage: Found::default(),
-            charged: Found::default(),
-            first_token: Found::default(),
-            answered: Found::default(),
+            charged: OnceLock::new(),
+            first_token: OnceLock::new(),
+            answered: OnceLock::new(),
         }
     }
 }

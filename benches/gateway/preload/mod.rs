@@ -3,7 +3,7 @@
 //! Two servers of one engine take turns, one on a database that is nearly empty and one on a full one. Both are asked by
 //! as many callers, who are strewn among all the others in the full one.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use crate::Result;
 use crate::database::Engine;
@@ -139,9 +139,10 @@ impl Server {
         let callers = self.callers.iter().skip(round).step_by(rounds);
         let new: Vec<_> = callers.map(of).collect();
         let known = vec![new.as_slice(); AGAIN].concat();
+        let ask = |requests| load::each_once(target, requests, CONNECTIONS, Duration::ZERO);
         Ok([
-            Figures::of(target, 1, load::each_once(target, &new, CONNECTIONS)).await?,
-            Figures::of(target, 1, load::each_once(target, &known, CONNECTIONS)).await?,
+            Figures::of(target, 1, ask(&new)).await?,
+            Figures::of(target, 1, ask(&known)).await?,
         ])
     }
 }

@@ -18,6 +18,7 @@ use sqlx::pool::PoolConnection;
 use tokio::sync::{mpsc, oneshot};
 
 use super::{Settlement, Uncovered, sqlite};
+use crate::domain::calendar::Windows;
 use crate::store::StoreError;
 
 /// What the thread is called.
@@ -29,6 +30,7 @@ const PREPARED: usize = 32;
 /// A batch to settle, and whose turn it is to write meanwhile.
 struct Order {
     day: Vec<Arc<Settlement>>,
+    windows: Windows,
     turn: PoolConnection<Sqlite>,
     reply: oneshot::Sender<(Settled, PoolConnection<Sqlite>)>,
 }
@@ -55,10 +57,16 @@ impl Clerk {
         let work = move || match open(&file, patience, pragmas) {
             Ok(mut connection) => {
                 let _ = ready.send(Ok(()));
-                while let Some(Order { day, turn, reply }) = inbox.blocking_recv() {
+                while let Some(order) = inbox.blocking_recv() {
+                    let Order {
+                        day,
+                        windows,
+                        turn,
+                        reply,
+                    } = order;
                     // Whatever befalls one batch, the next is settled; a transaction that is dropped is rolled back.
-                    let settled =
-                        catch_unwind(AssertUnwindSafe(|| sqlite::settle(&mut connection, &day)));
+                    let settle = || sqlite::settle(&mut connection, &day, &windows);
+                    let settled = catch_unwind(AssertUnwindSafe(settle));
                     let settled = settled.unwrap_or(Err(StoreError::Late));
                     // Whoever waits no longer asks again: a row that is settled is not settled twice.
                     let _ = reply.send((settled, turn));
@@ -79,16 +87,22 @@ impl Clerk {
         })
     }
 
-    /// Settles rows of one day, all of them or none, and ends the turn. Says which leases fell short.
+    /// Settles rows that count in the same windows, all of them or none, and ends the turn. Says which leases fell short.
     pub(super) async fn settle(
         &self,
         day: Vec<Arc<Settlement>>,
+        windows: Windows,
         turn: PoolConnection<Sqlite>,
     ) -> Settled {
         let orders = self.desk.lock().as_ref().map(|(orders, _)| orders.clone());
         let orders = orders.ok_or(sqlx::Error::PoolClosed)?;
         let (reply, settled) = oneshot::channel();
-        let order = Order { day, turn, reply };
+        let order = Order {
+            day,
+            windows,
+            turn,
+            reply,
+        };
         orders.send(order).await.map_err(|_| StoreError::Late)?;
         // The turn ends here, where its task need not be handed to another thread.
         let (settled, _turn) = settled.await.map_err(|_| StoreError::Late)?;

@@ -93,15 +93,12 @@ const SETTLE: &str = concat!(
     SELECT replica, key_hash, spent - covered FROM spent WHERE spent > covered"
 );
 
-/// Settles rows of one day. What is in a batch twice is settled once.
+/// Settles rows that count in the same windows. What is in a batch twice is settled once.
 pub(super) async fn settle(
     pool: &PgPool,
     day: &[Arc<Settlement>],
+    windows: Windows,
 ) -> Result<Vec<Uncovered>, StoreError> {
-    let Some(first) = day.first() else {
-        return Ok(Vec::new());
-    };
-    let windows = Windows::at(first.settled_at);
     let mut seen = HashSet::with_capacity(day.len());
     let batch: Vec<&Settlement> = day
         .iter()
@@ -115,7 +112,7 @@ pub(super) async fn settle(
         .flat_map(|row| {
             let operator = (row.fee() != row.discount()).then(|| "operator:fees".to_owned());
             let shared = shares::of(row).map(|share| share.provider);
-            [wallet(row), payable(row)]
+            [wallet(row), payable(row.payee())]
                 .into_iter()
                 .chain(operator)
                 .chain(shared)

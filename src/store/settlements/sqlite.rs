@@ -48,24 +48,29 @@ const WALLET: &str =
     WHERE id = 'wallet:' || ?1";
 const EARNED: &str =
     "UPDATE ledger_accounts SET balance_nanos = balance_nanos + ?1 WHERE id = 'operator:fees'";
-const OWED: &str =
-    "INSERT INTO ledger_accounts (id, kind, balance_nanos) VALUES ('payable:' || ?1, 'payable', ?2)
-    ON CONFLICT (id) DO UPDATE SET balance_nanos = balance_nanos + excluded.balance_nanos";
 
 /// All of them, to be looked at by [`crate::store::plans`].
 #[cfg(test)]
 pub(in crate::store) const STATEMENTS: [&str; 11] = [
-    RUN, CHARGE, FEE, DISCOUNT, USED, LEASED, LEASE, KEY, WALLET, EARNED, OWED,
+    RUN,
+    CHARGE,
+    FEE,
+    DISCOUNT,
+    USED,
+    LEASED,
+    LEASE,
+    KEY,
+    WALLET,
+    EARNED,
+    shares::MOVE,
 ];
 
-/// Settles rows of one day, all of them or none. Says which leases fell short.
+/// Settles rows that count in the same windows, all of them or none. Says which leases fell short.
 pub(super) fn settle(
     connection: &mut Connection,
     day: &[Arc<Settlement>],
+    windows: &Windows,
 ) -> Result<Vec<Uncovered>, StoreError> {
-    let Some(first) = day.first() else {
-        return Ok(Vec::new());
-    };
     let tx = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
     let mut sums = Sums::default();
     let mut writing = Writing::new(&tx)?;
@@ -77,9 +82,8 @@ pub(super) fn settle(
         }
     }
     drop(writing);
-    let windows = Windows::at(first.settled_at);
-    write_activity(&tx, &sums, &windows)?;
-    let short = take_money(&tx, &sums, &windows)?;
+    write_activity(&tx, &sums, windows)?;
+    let short = take_money(&tx, &sums, windows)?;
     give_money(&tx, &sums)?;
     tx.commit()?;
     Ok(short)
@@ -136,7 +140,7 @@ impl<'tx> Writing<'tx> {
     fn enter(&mut self, row: &Settlement) -> Result<(), StoreError> {
         let id = row.generation.id.as_str();
         let account = row.generation.account.as_str();
-        let provider = row.provider().unwrap_or("unknown");
+        let provider = row.payee();
         let (net, fee, discount) = (row.net().0, row.fee().0, row.discount().0);
         if net > fee {
             self.charge
@@ -224,23 +228,27 @@ fn give_money(tx: &Transaction<'_>, sums: &Sums<'_>) -> Result<(), StoreError> {
     if sums.earned != 0 {
         tx.prepare_cached(EARNED)?.execute([sums.earned])?;
     }
-    let mut owed = tx.prepare_cached(OWED)?;
+    let mut owed = tx.prepare_cached(shares::MOVE)?;
     for (provider, amount) in &sums.owed {
-        owed.execute(params![provider, amount])?;
+        owed.execute(params![shares::payable(provider), amount])?;
     }
     Ok(())
 }
 
+/// Enters the shares of a run that was settled in this transaction.
 fn enter_shares(tx: &Transaction<'_>, row: &Settlement) -> Result<(), StoreError> {
     for share in shares::of(row) {
         let mut enter = tx.prepare_cached(shares::ENTER)?;
-        enter.execute(params![
+        let entered = enter.execute(params![
             share.reference,
             share.finisher,
             share.provider,
             share.amount.0,
             row.settled_at
         ])?;
+        if entered == 0 {
+            continue;
+        }
         for (account, amount) in share.moves() {
             tx.prepare_cached(shares::MOVE)?
                 .execute(params![account, amount])?;

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::Settlement;
+use super::{Settlement, UNKNOWN};
 use crate::domain::ids::KeyHash;
 use crate::store::StoreError;
 
@@ -43,9 +43,6 @@ pub(super) struct Used<'a> {
     pub(super) counts: [i64; 7],
 }
 
-/// What stands in the place of a name that a run does not have.
-const UNKNOWN: &str = "unknown";
-
 impl<'a> Sums<'a> {
     /// Adds a run. Fails where a sum leaves the range of amounts.
     pub(super) fn add(&mut self, row: &'a Settlement) -> Result<(), StoreError> {
@@ -62,10 +59,7 @@ impl<'a> Sums<'a> {
             add(self.spent.entry(spender).or_default(), net)?;
         }
         if row.is_charged() {
-            let owed = self
-                .owed
-                .entry(row.provider().unwrap_or(UNKNOWN))
-                .or_default();
+            let owed = self.owed.entry(row.payee()).or_default();
             add(owed, net - fee)?;
             add(owed, discount)?;
             add(&mut self.earned, fee)?;
