@@ -10,6 +10,7 @@ mod folder;
 mod hold;
 mod lease;
 pub mod price;
+mod reply;
 pub mod reprice;
 pub mod retention;
 mod settle;
@@ -22,7 +23,7 @@ use std::time::Duration;
 
 use moka::future::Cache;
 use parking_lot::Mutex;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -42,6 +43,7 @@ use crate::telemetry::metrics::CommitTimes;
 use bank::Bank;
 use folder::Folder;
 use lease::Leases;
+use reply::Reply;
 use settle::{Job, Settler, Writer};
 use spool::Spool;
 
@@ -292,7 +294,7 @@ impl Ledger {
         hold: Hold,
         generation: Generation,
     ) -> impl Future<Output = Result<(), SettleError>> + Send + use<> {
-        let (reply, answer) = oneshot::channel();
+        let (reply, answer) = Reply::expected();
         self.send(hold, generation, Some(reply));
         async move { answer.await.unwrap_or(Err(SettleError::Stopped)) }
     }
@@ -317,12 +319,7 @@ impl Ledger {
         }
     }
 
-    fn send(
-        &self,
-        hold: Hold,
-        generation: Generation,
-        reply: Option<oneshot::Sender<Result<(), SettleError>>>,
-    ) {
+    fn send(&self, hold: Hold, generation: Generation, reply: Option<Reply>) {
         let (place, replica, credit) = hold.into_parts();
         let settlement = Arc::new(Settlement {
             generation,

@@ -12,12 +12,13 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::mpsc;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::folder::Folder;
 use super::lease::Leases;
+use super::reply::{self, Outcome, Reply};
 use super::spool::Spool;
 use crate::clock;
 use crate::store::{Settlement, Store, StoreError};
@@ -35,7 +36,7 @@ const REPLAYED_AT_ONCE: usize = 1_024;
 /// A settlement in the queue, and who waits for it.
 pub(super) struct Job {
     pub(super) settlement: Arc<Settlement>,
-    pub(super) reply: Option<oneshot::Sender<Result<(), SettleError>>>,
+    pub(super) reply: Option<Reply>,
 }
 
 /// Why a run was not charged.
@@ -67,7 +68,7 @@ pub(super) struct Settler {
 }
 
 /// How a part of a batch went: each row's outcome, or the database went away.
-type Settled = Result<Vec<Result<(), SettleError>>, StoreError>;
+type Settled = Result<Vec<Outcome>, StoreError>;
 
 /// How much of the spool is replayed at once: less after each failure, since a database that is slow might
 /// never do a large piece in time, however often it is tried.
@@ -145,13 +146,11 @@ impl Writer {
             .map(|job| (job.settlement, job.reply))
             .unzip();
         let outcomes = self.make_durable(&settlements).await;
-        for (reply, outcome) in replies.into_iter().zip(outcomes) {
-            // The caller may have gone; the money is settled all the same.
-            let _ = reply.map(|reply| reply.send(outcome));
-        }
+        let waiting = replies.into_iter().zip(outcomes);
+        reply::answer(waiting.filter_map(|(reply, outcome)| Some((reply?, outcome))));
     }
 
-    async fn make_durable(&self, rows: &[Arc<Settlement>]) -> Vec<Result<(), SettleError>> {
+    async fn make_durable(&self, rows: &[Arc<Settlement>]) -> Vec<Outcome> {
         loop {
             // What the spool holds is older, and first in turn.
             if self.spool.is_empty() {
