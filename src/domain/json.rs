@@ -3,15 +3,20 @@
 //! The hot path never builds a tree: an object is read one level deep ([`JsonObject`]), everything
 //! below stays a slice of the original buffer ([`Raw`], [`JsonText`]) and is spliced into the output.
 
-use std::borrow::Cow;
+pub mod walk;
+mod write;
+
 use std::fmt;
 
 use bytes::Bytes;
-use memchr::memchr2;
-use serde::de::{DeserializeOwned, MapAccess, Visitor};
+use memchr::memrchr;
+use serde::de::{DeserializeOwned, Deserializer as _, IgnoredAny, Visitor};
 use serde::ser::Error as _;
-use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use serde::{Serialize, Serializer};
 use serde_json::value::RawValue;
+
+pub use walk::end_of_string;
+pub use write::{ObjectWriter, write_string};
 
 /// Arrays and objects may be nested this deep, no deeper; what serde_json allows typed values too.
 pub const MAX_DEPTH: usize = 128;
@@ -148,18 +153,13 @@ impl Raw {
 
     /// The elements, when the value is an array.
     pub fn elements(&self) -> Option<Vec<Raw>> {
-        let elements: Vec<&RawValue> = serde_json::from_slice(&self.0).ok()?;
-        Some(
-            elements
-                .into_iter()
-                .map(|element| Raw::slice(&self.0, element))
-                .collect(),
-        )
+        let elements = walk::elements(&self.0)?;
+        Some(elements.map(|part| Raw(self.0.slice_ref(part))).collect())
     }
 
     /// The fields, when the value is an object.
     pub fn object(&self) -> Option<JsonObject> {
-        JsonObject::parse(self.0.clone()).ok()
+        JsonObject::of_valid(self.0.clone())
     }
 }
 
@@ -269,17 +269,19 @@ impl fmt::Debug for JsonText {
 impl JsonObject {
     /// Reads one level. The whole text is checked to be JSON, nested at most [`MAX_DEPTH`] deep.
     pub fn parse(bytes: Bytes) -> Result<Self, JsonError> {
-        check_depth(&bytes)?;
-        let Shallow(entries) =
-            serde_json::from_slice(&bytes).map_err(|error| describe(&bytes, &error))?;
-        let fields = entries
-            .into_iter()
+        check(&bytes)?;
+        JsonObject::of_valid(bytes).ok_or(JsonError::NotAnObject)
+    }
+
+    fn of_valid(bytes: Bytes) -> Option<Self> {
+        let fields = walk::fields(&bytes)?;
+        let fields = fields
             .map(|(name, value)| Field {
                 name: name.into(),
-                value: Raw::slice(&bytes, value),
+                value: Raw(bytes.slice_ref(value)),
             })
             .collect();
-        Ok(JsonObject { bytes, fields })
+        Some(JsonObject { bytes, fields })
     }
 
     /// The value of `name`; the last one when it is repeated, as JSON parsers commonly do.
@@ -314,74 +316,6 @@ impl JsonObject {
         }
         object
     }
-}
-
-/// Writes one JSON object field by field into a buffer.
-#[derive(Debug)]
-pub struct ObjectWriter {
-    out: Vec<u8>,
-}
-
-impl ObjectWriter {
-    /// An empty object with room for `capacity` bytes.
-    pub fn with_capacity(capacity: usize) -> Self {
-        let mut out = Vec::with_capacity(capacity);
-        out.push(b'{');
-        ObjectWriter { out }
-    }
-
-    /// Adds a field whose value is already JSON.
-    pub fn raw(&mut self, name: &str, value: &[u8]) -> &mut Self {
-        if self.out.len() > 1 {
-            self.out.push(b',');
-        }
-        write_string(&mut self.out, name);
-        self.out.push(b':');
-        self.out.extend_from_slice(value);
-        self
-    }
-
-    /// Adds a field with a string value.
-    pub fn text(&mut self, name: &str, value: &str) -> &mut Self {
-        self.raw(name, JsonText::of(value).as_bytes())
-    }
-
-    /// The finished object.
-    pub fn finish(mut self) -> Bytes {
-        self.out.push(b'}');
-        self.out.into()
-    }
-
-    /// The finished object, as a value to be put into another.
-    pub fn finish_raw(self) -> Raw {
-        Raw(self.finish())
-    }
-}
-
-/// Appends `text` as a JSON string literal.
-pub fn write_string(out: &mut Vec<u8>, text: &str) {
-    out.push(b'"');
-    let mut plain_from = 0;
-    for (at, byte) in text.bytes().enumerate() {
-        let escape: &[u8] = match byte {
-            b'"' => b"\\\"",
-            b'\\' => b"\\\\",
-            b'\n' => b"\\n",
-            b'\r' => b"\\r",
-            b'\t' => b"\\t",
-            0..=0x1f => &[],
-            _ => continue,
-        };
-        out.extend_from_slice(&text.as_bytes()[plain_from..at]);
-        if escape.is_empty() {
-            out.extend_from_slice(format!("\\u{byte:04x}").as_bytes());
-        } else {
-            out.extend_from_slice(escape);
-        }
-        plain_from = at + 1;
-    }
-    out.extend_from_slice(&text.as_bytes()[plain_from..]);
-    out.push(b'"');
 }
 
 /// The text of [`JsonText::escaped`] bytes. Half a surrogate pair, which a cut may leave, becomes a
@@ -419,42 +353,18 @@ fn subslice(whole: &Bytes, part: &str) -> Bytes {
     }
 }
 
-/// Counts brackets outside strings. Strings, the bulk of a prompt, are skipped by vectorised search.
-fn check_depth(bytes: &[u8]) -> Result<(), JsonError> {
-    let mut depth = 0_usize;
-    let mut at = 0;
-    while let Some(&byte) = bytes.get(at) {
-        match byte {
-            b'"' => at = end_of_string(bytes, at + 1),
-            b'{' | b'[' => depth += 1,
-            b'}' | b']' => depth = depth.saturating_sub(1),
-            _ => {}
-        }
-        if depth > MAX_DEPTH {
-            return Err(JsonError::TooDeep);
-        }
-        at += 1;
+/// Whether the text is one JSON value that is not nested too deep.
+fn check(bytes: &[u8]) -> Result<(), JsonError> {
+    if walk::is_deeper(bytes, MAX_DEPTH) {
+        return Err(JsonError::TooDeep);
     }
+    serde_json::from_slice::<IgnoredAny>(bytes).map_err(|error| describe(&error))?;
+    // Strings that are skipped are not looked into.
+    std::str::from_utf8(bytes).map_err(|error| not_text(&bytes[..error.valid_up_to()]))?;
     Ok(())
 }
 
-/// The index of the quote that ends the string beginning at `at`, or the end of the text.
-pub fn end_of_string(bytes: &[u8], mut at: usize) -> usize {
-    while let Some(found) = bytes.get(at..).and_then(|rest| memchr2(b'"', b'\\', rest)) {
-        at += found;
-        if bytes[at] == b'"' {
-            return at;
-        }
-        at += 2;
-    }
-    bytes.len()
-}
-
-fn describe(bytes: &[u8], error: &serde_json::Error) -> JsonError {
-    let first = bytes.iter().find(|byte| !byte.is_ascii_whitespace());
-    if error.is_data() && first.is_some_and(|byte| *byte != b'{') {
-        return JsonError::NotAnObject;
-    }
+fn describe(error: &serde_json::Error) -> JsonError {
     let text = error.to_string();
     let reason = text.split(" at line ").next().unwrap_or(&text).to_owned();
     JsonError::Syntax {
@@ -464,36 +374,15 @@ fn describe(bytes: &[u8], error: &serde_json::Error) -> JsonError {
     }
 }
 
-struct Shallow<'a>(Vec<(Cow<'a, str>, &'a RawValue)>);
-
-impl<'de> Deserialize<'de> for Shallow<'de> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_map(ShallowVisitor)
+/// What follows `before` is not UTF-8.
+fn not_text(before: &[u8]) -> JsonError {
+    let line_from = memrchr(b'\n', before).map_or(0, |end| end + 1);
+    JsonError::Syntax {
+        line: before.iter().filter(|byte| **byte == b'\n').count() + 1,
+        column: before.len() - line_from + 1,
+        reason: "invalid UTF-8".to_owned(),
     }
 }
-
-struct ShallowVisitor;
-
-impl<'de> Visitor<'de> for ShallowVisitor {
-    type Value = Shallow<'de>;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a JSON object")
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-        let mut fields = Vec::with_capacity(16);
-        while let Some(BorrowedName(name)) = map.next_key()? {
-            fields.push((name, map.next_value()?));
-        }
-        Ok(Shallow(fields))
-    }
-}
-
-/// A name that borrows when it has no escapes, which `Cow`'s own implementation never does.
-#[derive(Deserialize)]
-#[serde(transparent)]
-struct BorrowedName<'a>(#[serde(borrow)] Cow<'a, str>);
 
 #[cfg(test)]
 mod tests {
@@ -564,6 +453,12 @@ mod tests {
         check(
             "{} x",
             "invalid JSON at line 1, column 4: trailing characters",
+        );
+        let broken = Bytes::from_static(b"{\n \"a\": \"b\xff\"}");
+        let error = JsonObject::parse(broken).unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "invalid JSON at line 2, column 9: invalid UTF-8"
         );
     }
 

@@ -2,16 +2,12 @@
 //! Says what is wrong with its path, as `messages[2].role`.
 
 use std::borrow::Cow;
-use std::fmt;
 
 use bytes::Bytes;
 use http::StatusCode;
-use serde::Deserialize;
-use serde::de::{Deserializer as _, SeqAccess, Visitor};
-use serde_json::value::RawValue;
 
 use crate::domain::call::{Call, Form, Origin};
-use crate::domain::json::{JsonObject, Raw};
+use crate::domain::json::{JsonObject, Raw, walk};
 use crate::edge::error::ApiError;
 
 /// A JSON type, with the range the contract (2.1) allows.
@@ -175,71 +171,25 @@ fn integer_range(low: i64, high: i64) -> String {
     }
 }
 
-#[derive(Deserialize)]
-struct MessageShape<'a> {
-    #[serde(borrow)]
-    role: Option<Cow<'a, str>>,
-    #[serde(borrow)]
-    content: Option<&'a RawValue>,
-}
-
 fn check_messages(body: &JsonObject) -> Result<(), ApiError> {
     let messages = body
         .given("messages")
         .ok_or_else(|| ApiError::invalid("Input required: specify \"prompt\" or \"messages\""))?;
-    if messages.as_bytes().first() != Some(&b'[') {
-        return Err(wrong("messages", "an array"));
+    let messages =
+        walk::elements(messages.as_bytes()).ok_or_else(|| wrong("messages", "an array"))?;
+    let mut count = 0;
+    for message in messages {
+        check_message(message)
+            .map_err(|(field, expected)| wrong(&format!("messages[{count}]{field}"), expected))?;
+        count += 1;
     }
-    let mut checked = Checked {
-        messages: 0,
-        wrong: None,
-    };
-    let read = serde_json::Deserializer::from_str(messages.as_str()).deserialize_seq(&mut checked);
-    match (checked, read) {
-        (
-            Checked {
-                wrong: Some(wrong), ..
-            },
-            _,
-        ) => Err(wrong),
-        (Checked { messages, .. }, Err(_)) => Err(wrong(
-            &format!("messages[{messages}]"),
-            "a message object with a role",
-        )),
-        (Checked { messages: 0, .. }, Ok(())) => {
-            Err(wrong("messages", "an array with at least one message"))
-        }
-        (Checked { .. }, Ok(())) => Ok(()),
+    if count == 0 {
+        return Err(wrong("messages", "an array with at least one message"));
     }
+    Ok(())
 }
 
-/// Messages that are in order, and what is wrong with the next one. They are long, and read once.
-struct Checked {
-    messages: usize,
-    wrong: Option<ApiError>,
-}
-
-impl<'de> Visitor<'de> for &mut Checked {
-    type Value = ();
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("an array of messages")
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, mut messages: A) -> Result<(), A::Error> {
-        while let Some(shape) = messages.next_element::<MessageShape<'_>>()? {
-            if let Err((field, expected)) = check_message(&shape) {
-                let path = format!("messages[{}].{field}", self.messages);
-                self.wrong.get_or_insert_with(|| wrong(&path, expected));
-            } else if self.wrong.is_none() {
-                self.messages += 1;
-            }
-        }
-        Ok(())
-    }
-}
-
-fn check_message(shape: &MessageShape<'_>) -> Result<(), (&'static str, &'static str)> {
+fn check_message(message: &[u8]) -> Result<(), (&'static str, &'static str)> {
     const ROLES: [&str; 6] = [
         "system",
         "developer",
@@ -248,19 +198,21 @@ fn check_message(shape: &MessageShape<'_>) -> Result<(), (&'static str, &'static
         "tool",
         "function",
     ];
-    if !shape
-        .role
-        .as_deref()
-        .is_some_and(|role| ROLES.contains(&role))
-    {
-        return Err(("role", "one of system, developer, user, assistant, tool"));
+    let fields = walk::fields(message).ok_or(("", "a message object with a role"))?;
+    let (mut role, mut content) = (None, None);
+    for (name, value) in fields {
+        match &*name {
+            "role" => role = walk::text(value),
+            "content" => content = value.first(),
+            _ => {}
+        }
     }
-    match shape
-        .content
-        .map(|content| content.get().as_bytes().first())
-    {
-        None | Some(Some(b'"' | b'[' | b'n')) => Ok(()),
-        Some(_) => Err(("content", "a string or an array of parts")),
+    if !role.is_some_and(|role| ROLES.contains(&&*role)) {
+        return Err((".role", "one of system, developer, user, assistant, tool"));
+    }
+    match content {
+        None | Some(b'"' | b'[' | b'n') => Ok(()),
+        Some(_) => Err((".content", "a string or an array of parts")),
     }
 }
 
