@@ -16,8 +16,8 @@ pub(crate) struct Figures {
     pub(crate) cpu_ns: u64,
     /// That part of it which its ledger's thread has used, likewise: nothing where another process keeps the ledger.
     pub(crate) ledger_ns: u64,
-    /// What a commit takes on average, in microseconds.
-    pub(crate) commit: u64,
+    /// What a commit takes: median and the one of a hundred, in microseconds.
+    pub(crate) commit: (u64, u64),
     /// That of the database server, where the target has one, likewise.
     pub(crate) database_ns: u64,
     /// Requests or chunks a second.
@@ -46,10 +46,14 @@ impl Figures {
         let units = (times.whole.len() * events).max(1) as u64;
         let each = |micros: u64| micros * 1_000 / units;
         let (cpu, ledger, database) = (cpu(), ledger(), database());
+        let commits = target.commits().await?;
         Ok(Figures {
             cpu_ns: each(cpu - cpu_before),
             ledger_ns: each(ledger - ledger_before),
-            commit: target.commits().await?.since(&commits_before),
+            commit: (
+                commits.since(&commits_before, 0.5),
+                commits.since(&commits_before, 0.99),
+            ),
             database_ns: each(database.saturating_sub(database_before)),
             per_second: units * 1_000_000 / took,
             whole: both(&times.whole),
@@ -66,7 +70,7 @@ impl Figures {
         Figures {
             cpu_ns: of(|round| round.cpu_ns),
             ledger_ns: of(|round| round.ledger_ns),
-            commit: of(|round| round.commit),
+            commit: (of(|round| round.commit.0), of(|round| round.commit.1)),
             database_ns: of(|round| round.database_ns),
             per_second: of(|round| round.per_second),
             whole: (of(|round| round.whole.0), of(|round| round.whole.1)),

@@ -12,8 +12,8 @@ use crate::load::{self, Client, Times};
 use crate::targets::{Bench, Target};
 use crate::upstream::Manner;
 
-/// Connections that the requests come over: more than are ever served at once.
-const CONNECTIONS: usize = 2_000;
+/// Connections that the requests come over: more than are ever served at once, and as many as there are descriptors for.
+const CONNECTIONS: usize = 8_000;
 const TIMES_CAPACITY: u32 = 3;
 /// Good answers in a row after which all is well.
 const WELL: usize = 100;

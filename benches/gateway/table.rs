@@ -17,7 +17,7 @@ use crate::start::Start;
 pub(crate) fn phases(rows: &[Row]) -> String {
     let mut table = String::from(
         "| load | nginx CPU µs | Turnpike CPU µs | ratio | of it the ledger's µs | ratio without | nginx /s | Turnpike /s | \
-         whole p50 / p99 ms | added ms | a commit ms | first byte added p99 ms |\n\
+         whole p50 / p99 ms | added ms | commit p50 / p99 ms | first byte added p99 ms |\n\
          | --- | --: | --: | --: | --: | --: | --: | --: | --: | --: | --: | --: |\n",
     );
     for Row {
@@ -28,7 +28,7 @@ pub(crate) fn phases(rows: &[Row]) -> String {
     {
         let ratio = |used: u64| used as f64 / nginx.cpu_ns.max(1) as f64;
         table.push_str(&format!(
-            "| {name} | {} | {} | {:.1} | {} | {:.1} | {} | {} | {} / {} | {} / {} | {} | {} |\n",
+            "| {name} | {} | {} | {:.1} | {} | {:.1} | {} | {} | {} / {} | {} / {} | {} / {} | {} |\n",
             thousandths(nginx.cpu_ns),
             thousandths(turnpike.cpu_ns),
             ratio(turnpike.cpu_ns),
@@ -40,7 +40,8 @@ pub(crate) fn phases(rows: &[Row]) -> String {
             thousandths(turnpike.whole.1),
             added(nginx, turnpike, |figures| figures.whole.0),
             added(nginx, turnpike, |figures| figures.whole.1),
-            thousandths(turnpike.commit),
+            thousandths(turnpike.commit.0),
+            thousandths(turnpike.commit.1),
             added(nginx, turnpike, |figures| figures.first.1),
         ));
     }

@@ -110,18 +110,39 @@ impl Provider {
     }
 }
 
-/// How many commits there were, and how many seconds they took together.
+/// The commits so far: how many took at most so many seconds, as Prometheus counts them.
 #[derive(Default)]
-pub(crate) struct Commits {
-    seconds: f64,
-    count: f64,
-}
+pub(crate) struct Commits(Vec<(f64, f64)>);
 
 impl Commits {
-    /// What one of those since then took on average, in microseconds.
-    pub(crate) fn since(&self, before: &Commits) -> u64 {
-        let seconds = self.seconds - before.seconds;
-        (seconds * 1e6 / (self.count - before.count).max(1.0)) as u64
+    fn read(metrics: &str) -> Self {
+        let lines = metrics.lines();
+        let buckets = lines.filter_map(|line| line.strip_prefix("turnpike_commit_seconds_bucket{le=\""));
+        let bucket = |line: &str| {
+            let (most, count) = line.split_once("\"}")?;
+            Some((most.parse().ok()?, count.trim().parse().ok()?))
+        };
+        Commits(buckets.filter_map(bucket).collect())
+    }
+
+    /// What those since then took at most, all but this share of them, in microseconds. Within a bucket they count as
+    /// spread evenly.
+    pub(crate) fn since(&self, before: &Commits, share: f64) -> u64 {
+        let earlier = before.0.iter().map(|(_, count)| count);
+        let counts = self.0.iter().zip(earlier.chain(std::iter::repeat(&0.0)));
+        let counts: Vec<(f64, f64)> = counts
+            .map(|((most, count), earlier)| (*most, count - earlier))
+            .collect();
+        let wanted = counts.last().map_or(0.0, |(_, all)| all * share);
+        let (mut least, mut below) = (0.0, 0.0);
+        for (most, count) in counts {
+            if count >= wanted && count > below && most.is_finite() {
+                let within = (wanted - below) / (count - below);
+                return ((least + (most - least) * within) * 1e6) as u64;
+            }
+            (least, below) = (most, count);
+        }
+        0
     }
 }
 
@@ -140,16 +161,7 @@ impl Target {
         if !self.bills {
             return Ok(Commits::default());
         }
-        let metrics = self.metrics().await?;
-        let value = |name: &str| {
-            let line = metrics.lines().find_map(|line| line.strip_prefix(name));
-            line.and_then(|line| line.trim().parse().ok())
-                .unwrap_or(0.0)
-        };
-        Ok(Commits {
-            seconds: value("turnpike_commit_seconds_sum"),
-            count: value("turnpike_commit_seconds_count"),
-        })
+        Ok(Commits::read(&self.metrics().await?))
     }
 
     /// Turnpike, started in its home, with a key made for it.

@@ -24,8 +24,8 @@ use crate::domain::usage::Usage;
 /// Seconds: from a twentieth, doubling, to more than a minute and a half.
 const FIRST_TOKEN_BUCKETS: (f64, f64, u16) = (0.05, 2.0, 12);
 
-/// Seconds: from a ten thousandth, doubling, to more than three.
-const COMMIT_BUCKETS: (f64, f64, u16) = (0.0001, 2.0, 16);
+/// Seconds: from a ten thousandth, each two fifths more than the last, to more than three.
+const COMMIT_BUCKETS: (f64, f64, u16) = (0.0001, 1.4, 32);
 
 /// The counts. Cloning shares them.
 #[derive(Clone)]
