@@ -17,6 +17,7 @@ use crate::clock::now_ms;
 use crate::config::Config;
 use crate::console::admin::Settings;
 use crate::console::visit::Site;
+use crate::cores::Cores;
 use crate::edge::error::Links;
 use crate::edge::extract::BodyLimit;
 use crate::edge::load::Load;
@@ -146,8 +147,13 @@ pub enum NotReady {
 }
 
 impl App {
-    /// Builds the parts over an open store and a loaded catalogue.
-    pub async fn build(config: &Config, store: Store, catalog: Catalog) -> Result<App, StartError> {
+    /// Builds the parts over an open store and a loaded catalogue, for requests that come on `cores`.
+    pub async fn build(
+        config: &Config,
+        store: Store,
+        catalog: Catalog,
+        cores: &Cores,
+    ) -> Result<App, StartError> {
         let (journeys, background) = (TaskTracker::new(), TaskTracker::new());
         let (stop, hurry) = (CancellationToken::new(), CancellationToken::new());
         let metrics = Metrics::default();
@@ -192,10 +198,11 @@ impl App {
             gateway,
             store,
             load: Load::watch(
+                cores,
                 config.http.overload_after,
                 metrics.clone(),
                 &background,
-                stop.clone(),
+                &stop,
             ),
             body_limit: BodyLimit(config.http.body_limit),
             stream_style: StreamStyle {

@@ -1,7 +1,7 @@
 //! The one dialer: every outbound request goes through here, and nothing else knows an HTTP client.
 //!
-//! Each provider and each other service has a client and so a pool of its own, which keeps a stalling provider from
-//! holding up the others. Base URLs come from the operator alone, so private addresses are allowed.
+//! Each provider and each other service has a client and so a pool of its own on each core, which keeps a stalling provider
+//! from holding up the others, and a request on the thread where it came. Base URLs come from the operator alone, so private addresses are allowed.
 //! Redirects are never followed. What a request names by address goes through `fetch` and its guard.
 
 mod fetch;
@@ -28,6 +28,7 @@ pub use fetch::{FetchError, Fetched, Fetcher};
 
 use crate::catalog::snapshot::{Auth, Endpoint};
 use crate::clock;
+use crate::cores::PerCore;
 use crate::domain::ids::ProviderSlug;
 use crate::domain::secret::Secret;
 use crate::echo;
@@ -57,7 +58,7 @@ type Http = Client<HttpsConnector<HttpConnector>, Full<Bytes>>;
 #[derive(Clone)]
 pub struct Transport {
     tls: Arc<rustls::ClientConfig>,
-    clients: Arc<RwLock<HashMap<ProviderSlug, Pooled>>>,
+    clients: Arc<PerCore<RwLock<HashMap<ProviderSlug, Pooled>>>>,
     fetcher: Fetcher,
     tokens: Tokens,
 }
@@ -149,7 +150,7 @@ impl Transport {
         Ok(Transport {
             fetcher: Fetcher::new(tls.clone(), networks),
             tls: Arc::new(tls),
-            clients: Arc::default(),
+            clients: Arc::new(PerCore::new(|_| RwLock::default())),
             tokens: Tokens::default(),
         })
     }
@@ -221,11 +222,11 @@ impl Transport {
         })
     }
 
-    /// The recipient's client; made at first use, and again when a reload changed the connect timeout.
+    /// The recipient's client on this core; made at first use, and again when a reload changed the connect timeout.
     fn client(&self, recipient: &Recipient<'_>) -> Http {
         let connect = recipient.connect;
-        if let Some(pooled) = self
-            .clients
+        let clients = self.clients.here();
+        if let Some(pooled) = clients
             .read()
             .get(recipient.name)
             .filter(|pooled| pooled.connect == connect)
@@ -233,7 +234,7 @@ impl Transport {
             return pooled.client.clone();
         }
         let client = self.build(connect);
-        self.clients.write().insert(
+        clients.write().insert(
             recipient.name.clone(),
             Pooled {
                 client: client.clone(),

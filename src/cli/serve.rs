@@ -15,6 +15,7 @@ use crate::app::App;
 use crate::catalog::{Catalog, Summary};
 use crate::clock::now_ms;
 use crate::config::Config;
+use crate::cores::Cores;
 use crate::edge::listen::{Limits, Listener};
 use crate::edge::router::router;
 use crate::store::Database;
@@ -31,7 +32,8 @@ pub(super) async fn serve(Setup { config, catalog }: Setup) -> Result<(), Failur
     first_start::make(&config.data_dir)?;
     let database = Database::from(&config);
     let store = setup::open(&database).await?;
-    let app = App::build(&config, store.clone(), catalog.clone())
+    let cores = Cores::start().map_err(Failure::other)?;
+    let app = App::build(&config, store.clone(), catalog.clone(), &cores)
         .await
         .map_err(Failure::other)?;
     // The last thing that can fail, so that no key is made that nobody gets to see.
@@ -49,7 +51,7 @@ pub(super) async fn serve(Setup { config, catalog }: Setup) -> Result<(), Failur
     say(format_args!("listening on http://{}", listener.address()))?;
 
     let stop = CancellationToken::new();
-    let serving = listener.serve(router(app.clone()), limits(&config), stop.clone());
+    let serving = listener.serve(router(app.clone()), limits(&config), &cores, stop.clone());
     let stopped = async {
         signals.obey(&catalog).await;
         stop.cancel();
@@ -64,6 +66,7 @@ pub(super) async fn serve(Setup { config, catalog }: Setup) -> Result<(), Failur
     }
     app.stop((config.http.drain_timeout + LAST_COMMIT).saturating_sub(stopped.elapsed()))
         .await;
+    cores.stop().await;
     tracing::info!("stopped");
     Ok(())
 }

@@ -94,13 +94,13 @@ pub(super) async fn account(store: &Store, email: Option<&str>) -> Result<Accoun
         .ok_or(Failure::Other(missing))
 }
 
-/// The server uses every core; a command is done before that pays.
+/// The runtime of a command, or of what the server does beside its requests: those have [`crate::cores`].
 pub(super) fn runtime(command: Option<&Command>) -> Result<Runtime, Failure> {
-    let mut builder = if matches!(command, None | Some(Command::Serve)) {
-        Builder::new_multi_thread()
-    } else {
-        Builder::new_current_thread()
-    };
+    let mut builder = Builder::new_current_thread();
+    if matches!(command, None | Some(Command::Serve)) {
+        builder = Builder::new_multi_thread();
+        builder.worker_threads(1);
+    }
     builder.enable_all().build().map_err(Failure::other)
 }
 

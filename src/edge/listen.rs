@@ -2,6 +2,9 @@
 //!
 //! Speaks HTTP/1.1 and HTTP/2 without TLS on one port; TLS ends at the proxy in front. Knows no route.
 
+mod body;
+mod linger;
+
 use std::convert::Infallible;
 use std::io;
 use std::net::SocketAddr;
@@ -23,6 +26,13 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tower::{Service, ServiceExt as _};
 
+use crate::cores::Cores;
+
+use body::Unread;
+use linger::Lingering;
+
+pub use body::RequestBody;
+
 /// Connections the system completes while the server is busy accepting others.
 const BACKLOG: u32 = 4_096;
 /// How long to wait for somebody else to close a file when there are no more to be had.
@@ -35,7 +45,7 @@ const UNREAD_BYTES: usize = 16 << 10;
 
 /// What answers requests. Each connection has a clone of it.
 pub trait Serve:
-    Service<Request<Incoming>, Response = Response, Error = Infallible, Future: Send>
+    Service<Request<RequestBody>, Response = Response, Error = Infallible, Future: Send>
     + Clone
     + Send
     + Sync
@@ -44,7 +54,7 @@ pub trait Serve:
 }
 
 impl<S> Serve for S where
-    S: Service<Request<Incoming>, Response = Response, Error = Infallible, Future: Send>
+    S: Service<Request<RequestBody>, Response = Response, Error = Infallible, Future: Send>
         + Clone
         + Send
         + Sync
@@ -94,12 +104,13 @@ impl Listener {
         self.address
     }
 
-    /// Serves until `stop`, then closes the door and waits for what is running. Returns how many connections had to be
+    /// Serves on `cores` until `stop`, then closes the door and waits for what is running. Returns how many connections had to be
     /// cut because they took longer than the drain allows.
     pub async fn serve(
         self,
         service: impl Serve,
         limits: Limits,
+        cores: &Cores,
         stop: CancellationToken,
     ) -> usize {
         let connections = TaskTracker::new();
@@ -123,7 +134,7 @@ impl Listener {
                 next = next => next,
             };
             let server = Arc::clone(&server);
-            connections.spawn(async move {
+            cores.spawn(&connections, async move {
                 server.serve(stream).await;
                 drop(place);
             });
@@ -143,13 +154,13 @@ impl Listener {
     }
 
     /// The next connection. An error of one connection is its own; when the process is out of files, others get time to end.
-    async fn accept(&self) -> TcpStream {
+    async fn accept(&self) -> std::net::TcpStream {
         loop {
             match self.socket.accept().await {
                 Ok((stream, _)) => {
                     // Small chunks of a stream must not wait for the client's acknowledgements.
-                    match stream.set_nodelay(true) {
-                        Ok(()) => return stream,
+                    match stream.set_nodelay(true).and_then(|()| stream.into_std()) {
+                        Ok(stream) => return stream,
                         Err(error) => {
                             tracing::debug!(%error, "a connection was lost as it was accepted")
                         }
@@ -176,7 +187,10 @@ struct Server<S> {
 
 impl<S: Serve> Server<S> {
     /// Serves one connection to its end. How it ends is the client's business.
-    async fn serve(&self, stream: TcpStream) {
+    async fn serve(&self, stream: std::net::TcpStream) {
+        let Ok(stream) = TcpStream::from_std(stream) else {
+            return;
+        };
         // Until the first byte shows which HTTP it is, nothing else watches the time.
         let mut first = [0];
         let spoke = tokio::select! {
@@ -187,6 +201,8 @@ impl<S: Serve> Server<S> {
             return;
         }
         let peer = stream.peer_addr().ok().map(ConnectInfo);
+        let unread = Unread::default();
+        let answered = unread.clone();
         let service = self
             .service
             .clone()
@@ -195,10 +211,12 @@ impl<S: Serve> Server<S> {
                 if let Some(peer) = peer {
                     request.extensions_mut().insert(peer);
                 }
-                request
-            });
+                unread.request(request)
+            })
+            .map_response(move |answer| answered.answer(answer));
         let service = TowerToHyperService::new(service);
-        let mut connection = pin!(self.builder.serve_connection(TokioIo::new(stream), service));
+        let stream = TokioIo::new(Lingering::new(stream));
+        let mut connection = pin!(self.builder.serve_connection(stream, service));
         let ended = tokio::select! {
             ended = connection.as_mut() => Some(ended),
             () = self.stop.cancelled() => None,

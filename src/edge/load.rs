@@ -1,9 +1,9 @@
 //! Sheds load before answers get late for everybody.
 //!
-//! A task measures how long it waits for a thread once its time has come: so long waits every step of every request.
-//! While that is too long, pressure builds up, and with it the share of new calls that are refused with a 503; once it
-//! is not, pressure falls again. In the balance the threads are busy and nobody waits long. A moment's hitch refuses
-//! nobody.
+//! On each core a task measures how long it waits for its turn once its time has come: so long waits every step of every
+//! request there. While that is too long, pressure builds up, and with it the share of new calls that are refused with a
+//! 503; once it is not, pressure falls again. In the balance the core is busy and nobody waits long. A moment's hitch
+//! refuses nobody.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
@@ -14,14 +14,15 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::error::ApiError;
+use crate::cores::{Cores, PerCore};
 use crate::telemetry::metrics::Metrics;
 
 const BETWEEN_LOOKS: Duration = Duration::from_millis(20);
 
-/// How loaded the process is. Cloning shares it.
+/// How loaded the cores are. Cloning shares it.
 #[derive(Clone)]
 pub struct Load {
-    pressure: Arc<AtomicU32>,
+    pressures: Arc<PerCore<AtomicU32>>,
     metrics: Metrics,
 }
 
@@ -52,32 +53,25 @@ impl Pressure {
 }
 
 impl Load {
-    /// Watches the process until `stop`. A step that waits for longer than `bearable` waits too long.
+    /// Watches the cores until `stop`. A step that waits for longer than `bearable` waits too long.
     pub fn watch(
+        cores: &Cores,
         bearable: Duration,
         metrics: Metrics,
         tasks: &TaskTracker,
-        stop: CancellationToken,
+        stop: &CancellationToken,
     ) -> Self {
-        let pressure = Arc::new(AtomicU32::new(0));
-        let watched = Arc::clone(&pressure);
-        tasks.spawn(async move {
-            let looks = async {
-                loop {
-                    let due = Instant::now() + BETWEEN_LOOKS;
-                    sleep_until(due).await;
-                    let now = Pressure(watched.load(Relaxed)).after(due.elapsed(), bearable);
-                    watched.store(now.0, Relaxed);
-                }
-            };
-            stop.run_until_cancelled(looks).await;
-        });
-        Load { pressure, metrics }
+        let pressures = Arc::new(PerCore::new(|_| AtomicU32::new(0)));
+        for runtime in cores.runtimes() {
+            let looks = look(Arc::clone(&pressures), bearable);
+            tasks.spawn_on(stop.clone().run_until_cancelled_owned(looks), runtime);
+        }
+        Load { pressures, metrics }
     }
 
     /// Lets a new call in, or refuses it with a 503.
     pub fn admit(&self) -> Result<(), ApiError> {
-        let refused = Pressure(self.pressure.load(Relaxed)).refused();
+        let refused = Pressure(self.pressures.here().load(Relaxed)).refused();
         if refused > 0.0 && rand::random::<f64>() < refused {
             self.metrics.refused("overloaded");
             return Err(ApiError::busy(
@@ -85,6 +79,17 @@ impl Load {
             ));
         }
         Ok(())
+    }
+}
+
+/// Looks at the core on which it runs.
+async fn look(pressures: Arc<PerCore<AtomicU32>>, bearable: Duration) {
+    loop {
+        let due = Instant::now() + BETWEEN_LOOKS;
+        sleep_until(due).await;
+        let pressure = pressures.here();
+        let now = Pressure(pressure.load(Relaxed)).after(due.elapsed(), bearable);
+        pressure.store(now.0, Relaxed);
     }
 }
 

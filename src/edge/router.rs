@@ -1,17 +1,17 @@
 //! Every route in one table.
 
 use axum::Router;
-use axum::extract::OriginalUri;
 use axum::middleware::from_fn_with_state;
 use axum::response::{IntoResponse, Response};
 use futures_util::TryFutureExt as _;
+use futures_util::future::Either;
 use http::header::ACCEPT;
-use http::{HeaderMap, Method, StatusCode};
-use tower::{ServiceExt as _, service_fn};
+use http::{HeaderMap, Method, Request, StatusCode, Uri};
+use tower::{Layer as _, ServiceExt as _, service_fn};
 
 use super::error::{self, ApiError};
 use super::layers;
-use super::listen::Serve;
+use super::listen::{RequestBody, Serve};
 use super::manage::{activity, credits, explain, generation, key, keys, models, providers};
 use super::metrics;
 use super::routes::{Route, Routes};
@@ -25,40 +25,60 @@ use crate::oauth::{consent, exchange};
 pub fn router(app: App) -> impl Serve {
     let visits = from_fn_with_state((app.people.clone(), app.site.clone()), visit::layer);
     let links = app.links.clone();
-    let (router, _) = routes(|pages| pages.layer(visits));
-    let router = router
-        .fallback(unknown_route)
-        .method_not_allowed_fallback(wrong_method)
-        .with_state(app);
-    // Around the router once: a layer of it would be one of every route, and a box and a copy for every request.
-    service_fn(move |request| {
+    let ready = |routes: Routes<App>| {
+        let (router, _) = routes.finish();
+        router
+            .fallback(unknown_route)
+            .method_not_allowed_fallback(wrong_method)
+            .with_state(app.clone())
+    };
+    // Layers stand around routers: one inside would be one of every route, and a box and a copy for every request.
+    let api = layers::cors().layer(ready(api()));
+    let rest = ready(rest(|pages| pages.layer(visits)));
+    service_fn(move |request: Request<RequestBody>| {
         let links = links.clone();
-        layers::catch_panic(router.clone().oneshot(request))
-            .map_ok(move |response| error::absolute(&links, response))
+        let answer = if is_api(request.uri().path()) {
+            Either::Left(api.clone().oneshot(request))
+        } else {
+            Either::Right(rest.clone().oneshot(request))
+        };
+        layers::catch_panic(answer).map_ok(move |response| error::absolute(&links, response))
     })
 }
 
 /// Every route there is, for the test that says who may use which.
 pub fn list() -> Vec<Route> {
-    routes(|pages| pages).1
+    api().merge(rest(|pages| pages)).finish().1
 }
 
-fn routes(visits: impl FnOnce(Router<App>) -> Router<App>) -> (Router<App>, Vec<Route>) {
-    Routes::default()
-        .nest("/api/v1", api())
-        // OpenAI SDKs that only know a host append `/v1`.
-        .nest("/v1", api())
-        .merge(pages().around(visits))
+/// Where the API is. OpenAI SDKs that only know a host append `/v1`.
+const API: [&str; 2] = ["/api/v1", "/v1"];
+
+fn is_api(path: &str) -> bool {
+    let below = |prefix| path.strip_prefix(prefix);
+    API.into_iter()
+        .filter_map(below)
+        .any(|rest| rest.is_empty() || rest.starts_with('/'))
+}
+
+fn rest(visits: impl FnOnce(Router<App>) -> Router<App>) -> Routes<App> {
+    pages()
+        .around(visits)
         .get("/assets/{file}", assets::serve)
         .get("/healthz", healthz)
         .get("/readyz", readyz)
         .get("/metrics", metrics::show)
-        .finish()
 }
 
 /// What programs use, from any origin.
 fn api() -> Routes<App> {
-    Routes::default()
+    API.map(api_below)
+        .into_iter()
+        .fold(Routes::default(), Routes::merge)
+}
+
+fn api_below(prefix: &'static str) -> Routes<App> {
+    Routes::below(prefix)
         .post("/chat/completions", chat::chat)
         .post("/completions", completions::completions)
         .post("/embeddings", embeddings::embeddings)
@@ -89,11 +109,6 @@ fn api() -> Routes<App> {
         .get("/activity", activity::show)
         .get("/generation", generation::show)
         .get("/generation/explain", explain::show)
-        .around(|api| {
-            api.fallback(unknown_route)
-                .method_not_allowed_fallback(wrong_method)
-                .layer(layers::cors())
-        })
 }
 
 /// What people use, in a browser.
@@ -119,11 +134,7 @@ async fn readyz(
 }
 
 /// Programs are told in JSON, and people, whose browser asks for a page, in a page.
-async fn unknown_route(
-    method: Method,
-    OriginalUri(uri): OriginalUri,
-    headers: HeaderMap,
-) -> Response {
+async fn unknown_route(method: Method, uri: Uri, headers: HeaderMap) -> Response {
     let accepted = headers
         .get(ACCEPT)
         .and_then(|accepted| accepted.to_str().ok());
@@ -133,7 +144,7 @@ async fn unknown_route(
     ApiError::not_found(format!("No route {method} {}", uri.path())).into_response()
 }
 
-async fn wrong_method(method: Method, OriginalUri(uri): OriginalUri) -> ApiError {
+async fn wrong_method(method: Method, uri: Uri) -> ApiError {
     ApiError::new(
         StatusCode::METHOD_NOT_ALLOWED,
         format!("{method} is not allowed on {}", uri.path()),

@@ -10,20 +10,27 @@ pub type Route = (Method, String);
 
 /// Routes, and the list of them.
 pub struct Routes<S> {
+    prefix: &'static str,
     router: Router<S>,
     list: Vec<Route>,
 }
 
 impl<S: Clone + Send + Sync + 'static> Default for Routes<S> {
     fn default() -> Self {
-        Routes {
-            router: Router::new(),
-            list: Vec::new(),
-        }
+        Routes::below("")
     }
 }
 
 impl<S: Clone + Send + Sync + 'static> Routes<S> {
+    /// No routes yet; those to come have a path that begins with `prefix`.
+    pub fn below(prefix: &'static str) -> Self {
+        Routes {
+            prefix,
+            router: Router::new(),
+            list: Vec::new(),
+        }
+    }
+
     /// One more route that reads.
     #[must_use]
     pub fn get<T: 'static>(self, path: &str, handler: impl Handler<T, S>) -> Self {
@@ -56,16 +63,6 @@ impl<S: Clone + Send + Sync + 'static> Routes<S> {
         self
     }
 
-    /// Other routes below a path.
-    #[must_use]
-    pub fn nest(mut self, path: &str, other: Routes<S>) -> Self {
-        let below = other.list.into_iter();
-        self.list
-            .extend(below.map(|(method, route)| (method, format!("{path}{route}"))));
-        self.router = self.router.nest(path, other.router);
-        self
-    }
-
     /// The same routes with something around them.
     #[must_use]
     pub fn around(mut self, layers: impl FnOnce(Router<S>) -> Router<S>) -> Self {
@@ -85,8 +82,9 @@ impl<S: Clone + Send + Sync + 'static> Routes<S> {
         path: &str,
         handler: impl Handler<T, S>,
     ) -> Self {
-        self.router = self.router.route(path, on(filter, handler));
-        self.list.push((method, path.to_owned()));
+        let path = format!("{}{path}", self.prefix);
+        self.router = self.router.route(&path, on(filter, handler));
+        self.list.push((method, path));
         self
     }
 }

@@ -24,12 +24,12 @@ async fn ask(server: &Server, path: &str) -> Answer {
     server.http.post(path, &body).await
 }
 
-/// Keeps the threads of the runtime, which is the server's too, busy with so many turns that all others come late.
-fn hog(stop: &Arc<AtomicBool>) -> JoinSet<()> {
+/// Keeps the server's threads busy with so many turns that all others come late.
+fn hog(server: &Server, stop: &Arc<AtomicBool>) -> JoinSet<()> {
     let mut hogs = JoinSet::new();
-    for _ in 0..128 {
+    for runtime in server.runtimes.iter().cycle().take(128) {
         let stop = Arc::clone(stop);
-        hogs.spawn(async move {
+        let work = async move {
             while !stop.load(Relaxed) {
                 let begun = Instant::now();
                 while begun.elapsed() < Duration::from_millis(2) {
@@ -37,7 +37,8 @@ fn hog(stop: &Arc<AtomicBool>) -> JoinSet<()> {
                 }
                 yield_now().await;
             }
-        });
+        };
+        hogs.spawn_on(work, runtime);
     }
     hogs
 }
@@ -48,7 +49,7 @@ async fn what_there_is_no_time_for_is_refused_and_told_when_to_return() {
     let provider = lab.provider("lab-a", "0.000001", "0.000002");
     let server = Server::alone(&format!("http.overload_after = \"50ms\"\n{provider}")).await;
     let stop = Arc::new(AtomicBool::new(false));
-    let hogs = hog(&stop);
+    let hogs = hog(&server, &stop);
     for path in [CHAT, MESSAGES] {
         let refused = loop {
             let answers = join_all((0..8).map(|_| ask(&server, path))).await;

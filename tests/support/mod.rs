@@ -6,6 +6,7 @@ pub(crate) mod chromium;
 pub(crate) mod client;
 pub(crate) mod db;
 pub(crate) mod issuer;
+pub(crate) mod log;
 pub(crate) mod money;
 pub(crate) mod order;
 pub(crate) mod process;

@@ -5,12 +5,14 @@ use std::time::Duration;
 
 use http::StatusCode;
 use serde_json::Value;
+use tokio::runtime::Handle;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use turnpike::app::App;
 use turnpike::auth::{ApiKey, People};
 use turnpike::catalog::{Catalog, CatalogSource, Environment};
 use turnpike::config::{Config, Sources};
+use turnpike::cores::Cores;
 use turnpike::domain::ids::{AccountId, KeyHash, random_text};
 use turnpike::domain::money::Nanos;
 use turnpike::domain::principal::LimitReset;
@@ -22,6 +24,7 @@ use turnpike::store::{Account, NewKey, Store};
 use super::browser::Browser;
 use super::client::Http;
 use super::db::TestDb;
+use super::log;
 
 /// The password of everybody in the tests.
 pub(crate) const PASSWORD: &str = "correct horse battery";
@@ -36,7 +39,9 @@ pub(crate) struct Server {
     pub(crate) key_text: String,
     app: App,
     stop: CancellationToken,
-    serving: JoinHandle<usize>,
+    /// The server's threads.
+    pub(crate) runtimes: Vec<Handle>,
+    serving: JoinHandle<Cores>,
     _config: tempfile::TempDir,
     _db: Option<TestDb>,
 }
@@ -44,7 +49,7 @@ pub(crate) struct Server {
 impl Server {
     /// Starts a server on an empty database with this configuration, an account with $10 and a key without a limit.
     pub(crate) async fn start(db: &TestDb, config: &str) -> Server {
-        log();
+        log::start();
         let folder = tempfile::tempdir().unwrap();
         let config = load_config(&folder, config);
         let store = db.open().await;
@@ -58,7 +63,10 @@ impl Server {
             .await
             .unwrap();
         let catalog = Catalog::load(catalog_source(&config)).unwrap();
-        let app = App::build(&config, store.clone(), catalog).await.unwrap();
+        let cores = Cores::start().unwrap();
+        let app = App::build(&config, store.clone(), catalog, &cores)
+            .await
+            .unwrap();
         let (listener, stop) = (
             Listener::bind(([127, 0, 0, 1], 0).into()).unwrap(),
             CancellationToken::new(),
@@ -70,7 +78,12 @@ impl Server {
             connections: 10_000,
             drain_timeout: Duration::from_secs(10),
         };
-        let serving = tokio::spawn(listener.serve(router(app.clone()), limits, stop.clone()));
+        let runtimes = cores.runtimes().cloned().collect();
+        let (service, end) = (router(app.clone()), stop.clone());
+        let serving = tokio::spawn(async move {
+            listener.serve(service, limits, &cores, end).await;
+            cores
+        });
         let http = Http::new(&base);
         let mut server = Server {
             base,
@@ -81,6 +94,7 @@ impl Server {
             http,
             app,
             stop,
+            runtimes,
             serving,
             _config: folder,
             _db: None,
@@ -163,8 +177,9 @@ impl Server {
     /// Stops as a SIGTERM does: drains, settles, closes.
     pub(crate) async fn stop(self) {
         self.stop.cancel();
-        self.serving.await.unwrap();
+        let cores = self.serving.await.unwrap();
         self.app.stop(Duration::from_secs(10)).await;
+        cores.stop().await;
     }
 }
 
@@ -192,13 +207,4 @@ fn catalog_source(config: &Config) -> CatalogSource {
         timeouts: config.timeouts,
         environment: Environment::from_fn(|_| None),
     }
-}
-
-/// What goes wrong inside a server is shown beside the test that fails for it.
-fn log() {
-    // Another test of this process may have begun to.
-    let _ = tracing_subscriber::fmt()
-        .with_max_level(tracing::Level::ERROR)
-        .with_test_writer()
-        .try_init();
 }

@@ -1,8 +1,6 @@
 //! Vertex AI behind the gateway: the key of a service account is traded for a token at the address that the key names,
 //! and each of its three protocols has its own path.
 
-use std::io;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
@@ -10,15 +8,13 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use futures_util::future::join_all;
 use http::StatusCode;
-use parking_lot::Mutex;
 use serde_json::{Value, json};
 use tempfile::TempDir;
-use tracing_subscriber::fmt::MakeWriter;
 
 use super::served::{check, is_text, replaying};
-use crate::support::order;
 use crate::support::server::Server;
 use crate::support::upstream::{Seen, Step, Upstream, json_body, provider_at};
+use crate::support::{log, order};
 
 const PRIVATE_KEY: &str = include_str!("../fixtures/service-account.pem");
 
@@ -258,37 +254,9 @@ async fn without_a_token_another_provider_answers() {
     server.stop().await;
 }
 
-/// All that is logged, at every level.
-#[derive(Clone, Default)]
-struct Written(Arc<Mutex<Vec<u8>>>);
-
-impl io::Write for Written {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.lock().extend_from_slice(bytes);
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
-
-impl<'a> MakeWriter<'a> for Written {
-    type Writer = Self;
-
-    fn make_writer(&'a self) -> Self {
-        self.clone()
-    }
-}
-
 #[tokio::test]
 async fn neither_key_nor_token_is_logged_or_shown() {
-    let written = Written::default();
-    let subscriber = tracing_subscriber::fmt()
-        .with_max_level(tracing::Level::TRACE)
-        .with_writer(written.clone())
-        .finish();
-    let _logging = tracing::subscriber::set_default(subscriber);
+    log::listen();
     let upstream =
         Upstream::start(|_| json_body(500, &json!({"error": {"message": "broken"}}))).await;
     let good = tokens(3_600).await;
@@ -305,7 +273,7 @@ async fn neither_key_nor_token_is_logged_or_shown() {
         server.stop().await;
     }
     assert_eq!(good.calls() + bad.calls(), 2);
-    let logged = String::from_utf8(written.0.lock().clone()).unwrap();
+    let logged = log::heard();
     assert!(logged.contains("acme/orca"), "{logged}");
     let inside = PRIVATE_KEY.lines().nth(1).unwrap();
     for secret in [inside, "token-1", "assertion=", "PRIVATE KEY"] {

@@ -4,8 +4,9 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::body::Body;
-use axum::routing::get;
+use axum::routing::{get, post};
 use bytes::Bytes;
+use http::StatusCode;
 use http_body_util::{BodyExt as _, Empty};
 use hyper_util::client::legacy::Client;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -37,7 +38,10 @@ fn start(router: Router, limits: Limits) -> Running {
     Running {
         address,
         stop: stop.clone(),
-        served: tokio::spawn(listener.serve(router, limits, stop)),
+        served: tokio::spawn(async move {
+            let cores = Cores::start().unwrap();
+            listener.serve(router, limits, &cores, stop).await
+        }),
     }
 }
 
@@ -178,6 +182,24 @@ async fn a_large_head_is_refused() {
     stream.write_all(large.as_bytes()).await.unwrap();
     stream.read_exact(&mut answer).await.unwrap();
     assert_eq!(&answer, b"HTTP/1.1 431");
+}
+
+#[tokio::test]
+async fn who_sends_more_than_is_read_still_gets_the_answer() {
+    let refuse = post(async || StatusCode::PAYLOAD_TOO_LARGE);
+    let server = start(Router::new().route("/", refuse), LIMITS);
+    let large = vec![b'a'; 16 << 20];
+    let head = format!(
+        "POST / HTTP/1.1\r\nhost: x\r\ncontent-length: {}\r\n\r\n",
+        large.len()
+    );
+    let mut stream = connect(server.address).await;
+    stream.write_all(head.as_bytes()).await.unwrap();
+    stream.write_all(&large).await.unwrap();
+    let answer = exchange(&mut stream, "").await;
+    assert!(answer.starts_with("HTTP/1.1 413"), "{answer}");
+    // So that no other request is sent after it.
+    assert!(answer.contains("connection: close"), "{answer}");
 }
 
 #[tokio::test]

@@ -16,7 +16,7 @@ use std::sync::Arc;
 
 use arc_swap::ArcSwapOption;
 use axum::Json;
-use axum::extract::{OriginalUri, Path, Query as Pairs, State};
+use axum::extract::{Path, Query as Pairs, State};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use http::header::{CONTENT_TYPE, ETAG, HOST, IF_NONE_MATCH};
@@ -61,7 +61,7 @@ struct Listed {
 /// `GET /models`.
 pub async fn list(
     State(listing): State<Listing>,
-    OriginalUri(uri): OriginalUri,
+    uri: Uri,
     headers: HeaderMap,
 ) -> Result<Response, ApiError> {
     let (query, ready) = (Query::parse(&pairs(&uri)?)?, listing.ready()?);
@@ -83,7 +83,7 @@ pub async fn list(
 pub async fn list_for_user(
     _: Caller,
     listing: State<Listing>,
-    uri: OriginalUri,
+    uri: Uri,
     headers: HeaderMap,
 ) -> Result<Response, ApiError> {
     list(listing, uri, headers).await
@@ -92,7 +92,7 @@ pub async fn list_for_user(
 /// `GET /embeddings/models`.
 pub async fn list_embeddings(
     State(listing): State<Listing>,
-    OriginalUri(uri): OriginalUri,
+    uri: Uri,
 ) -> Result<Response, ApiError> {
     let query = Query::embeddings(Query::parse(&pairs(&uri)?)?.page);
     let ready = listing.ready()?;
@@ -101,10 +101,7 @@ pub async fn list_embeddings(
 }
 
 /// `GET /models/count`.
-pub async fn count(
-    State(listing): State<Listing>,
-    OriginalUri(uri): OriginalUri,
-) -> Result<Response, ApiError> {
+pub async fn count(State(listing): State<Listing>, uri: Uri) -> Result<Response, ApiError> {
     let query = Query::parse(&pairs(&uri)?)?;
     let count = query
         .select(
