@@ -187,6 +187,24 @@ impl Stages {
     }
 
     async fn answer(&self, run: &mut Run, client: &mut Client<Refused>) -> Result<(), Refusal> {
+        // Large, and over before the answer is told: a long stream does not carry it along.
+        match Box::pin(self.ask(run, client)).await? {
+            Some((Answer::Whole(reply), paying)) => self.whole(run, client, paying, *reply).await?,
+            Some((Answer::Stream(stream), paying)) => {
+                self.stream(run, client, paying, *stream).await;
+            }
+            None => {}
+        }
+        Ok(())
+    }
+
+    /// From the call to an endpoint's answer, and what accompanies that until it is paid for. `None` where all is done:
+    /// the caller has left, or the gateway's tools were used and the answer is told.
+    async fn ask(
+        &self,
+        run: &mut Run,
+        client: &mut Client<Refused>,
+    ) -> Result<Option<(Answer, Paying)>, Refusal> {
         let catalog = self.catalog.snapshot();
         let plan = plan::plan(&run.call, self.default_model.as_deref(), &catalog)?;
         let mut candidates = self.ranked(run, &plan, &catalog)?;
@@ -203,9 +221,7 @@ impl Stages {
             .map_err(|error| Refusal::Hold { error, ceiling })?;
         let files = Files::default();
         let asking = (&errands, &files);
-        // Large, and over before the answer is told: a long stream does not carry it along.
-        let tried = Box::pin(self.tried(run, &plan, client, asking, candidates)).await;
-        match tried {
+        match self.tried(run, &plan, client, asking, candidates).await {
             Ok(Ok(Outcome {
                 candidate,
                 answer,
@@ -228,24 +244,17 @@ impl Stages {
                     meter: Meter::new(run.planned.prompt.tokens()),
                     lesson,
                 };
-                match (tool, answer) {
-                    (Some(tool), first) => {
-                        let begun = Loop {
-                            tool,
-                            first,
-                            others: errands.with_tool(course.rest()),
-                            files: &files,
-                        };
-                        // Large, and seldom: not a part of every journey.
-                        Box::pin(self.steps(run, client, paying, begun)).await?;
-                    }
-                    (None, Answer::Whole(reply)) => {
-                        self.whole(run, client, paying, *reply).await?;
-                    }
-                    (None, Answer::Stream(stream)) => {
-                        self.stream(run, client, paying, *stream).await;
-                    }
-                }
+                let Some(tool) = tool else {
+                    return Ok(Some((answer, paying)));
+                };
+                let begun = Loop {
+                    tool,
+                    first: answer,
+                    others: errands.with_tool(course.rest()),
+                    files: &files,
+                };
+                // Large, and seldom: not a part of every journey.
+                Box::pin(self.steps(run, client, paying, begun)).await?;
             }
             Ok(Err(refusal)) => {
                 self.ledger.record(hold, run.failed());
@@ -253,7 +262,7 @@ impl Stages {
             }
             Err(Left) => self.ledger.record(hold, run.abandoned()),
         }
-        Ok(())
+        Ok(None)
     }
 
     /// The endpoints to try, best first; what became of the others is noted in the run.

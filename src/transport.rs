@@ -261,6 +261,13 @@ impl Transport {
     }
 }
 
+impl Response {
+    /// The body alone. The headers lie in what the body is read into, which is used again once they are gone.
+    pub fn into_body(self) -> Body {
+        self.body
+    }
+}
+
 impl Body {
     /// A body that is over.
     pub fn empty() -> Self {

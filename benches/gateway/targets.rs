@@ -117,7 +117,8 @@ pub(crate) struct Commits(Vec<(f64, f64)>);
 impl Commits {
     fn read(metrics: &str) -> Self {
         let lines = metrics.lines();
-        let buckets = lines.filter_map(|line| line.strip_prefix("turnpike_commit_seconds_bucket{le=\""));
+        let buckets =
+            lines.filter_map(|line| line.strip_prefix("turnpike_commit_seconds_bucket{le=\""));
         let bucket = |line: &str| {
             let (most, count) = line.split_once("\"}")?;
             Some((most.parse().ok()?, count.trim().parse().ok()?))

@@ -293,7 +293,7 @@ impl Upstreams {
         let response = line.ask(call, first).await?;
         if call.stream && !is_json(&response) {
             let stream = EventStream::new(
-                response.body,
+                response.into_body(),
                 wire.decoder(call, &endpoint.target),
                 timeouts.idle,
                 deadline,

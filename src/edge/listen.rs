@@ -40,6 +40,9 @@ const OUT_OF_FILES_PAUSE: Duration = Duration::from_millis(100);
 /// How often an HTTP/2 client that says nothing is asked whether it is still there.
 const PING_INTERVAL: Duration = Duration::from_secs(30);
 
+/// How a connection over HTTP/2 begins, and no request over HTTP/1.
+const HTTP_2: &[u8] = b"PRI";
+
 /// What is held of an answer over HTTP/2 that its client does not read. Over HTTP/1 it is as much as a head may have.
 const UNREAD_BYTES: usize = 16 << 10;
 
@@ -116,7 +119,8 @@ impl Listener {
         let connections = TaskTracker::new();
         let cut = CancellationToken::new();
         let server = Arc::new(Server {
-            builder: builder(&limits),
+            http1: builder(&limits).http1_only(),
+            any_version: builder(&limits),
             service,
             limits,
             stop: stop.clone(),
@@ -178,7 +182,9 @@ impl Listener {
 
 /// What every connection needs.
 struct Server<S> {
-    builder: Builder<TokioExecutor>,
+    http1: Builder<TokioExecutor>,
+    /// Reads some bytes first to see which it is, and then takes them for a read of their own: a buffer more.
+    any_version: Builder<TokioExecutor>,
     service: S,
     limits: Limits,
     stop: CancellationToken,
@@ -192,14 +198,19 @@ impl<S: Serve> Server<S> {
             return;
         };
         // Until the first byte shows which HTTP it is, nothing else watches the time.
-        let mut first = [0];
+        let mut first = [0; HTTP_2.len()];
         let spoke = tokio::select! {
-            peeked = timeout(self.limits.header_timeout, stream.peek(&mut first)) => matches!(peeked, Ok(Ok(1))),
-            () = self.stop.cancelled() => false,
+            peeked = timeout(self.limits.header_timeout, stream.peek(&mut first)) => peeked,
+            () = self.stop.cancelled() => return,
         };
-        if !spoke {
+        let Ok(Ok(spoke @ 1..)) = spoke else {
             return;
-        }
+        };
+        let builder = if HTTP_2.starts_with(&first[..spoke]) {
+            &self.any_version
+        } else {
+            &self.http1
+        };
         let peer = stream.peer_addr().ok().map(ConnectInfo);
         let unread = Unread::default();
         let answered = unread.clone();
@@ -216,7 +227,7 @@ impl<S: Serve> Server<S> {
             .map_response(move |answer| answered.answer(answer));
         let service = TowerToHyperService::new(service);
         let stream = TokioIo::new(Lingering::new(stream));
-        let mut connection = pin!(self.builder.serve_connection(stream, service));
+        let mut connection = pin!(builder.serve_connection(stream, service));
         let ended = tokio::select! {
             ended = connection.as_mut() => Some(ended),
             () = self.stop.cancelled() => None,

@@ -40,6 +40,8 @@ impl Repeat {
             .map(|(value, bytes)| Some((place(frame, bytes)?, value)))
             .collect::<Option<_>>()?;
         places.sort_unstable_by_key(|((start, _), _)| *start);
+        // A copy: what lasts as long as the stream does must not keep all that was read with the frame.
+        let frame = Bytes::copy_from_slice(frame);
         let mut from = 0;
         let before = places.into_iter().map(|((start, end), value)| {
             // Values stand side by side: each begins where the last has ended, or later.
