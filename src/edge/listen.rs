@@ -28,7 +28,7 @@ use tower::{Service, ServiceExt as _};
 
 use crate::cores::Cores;
 
-use body::Unread;
+use body::Rest;
 use linger::Lingering;
 
 pub use body::RequestBody;
@@ -212,8 +212,8 @@ impl<S: Serve> Server<S> {
             &self.http1
         };
         let peer = stream.peer_addr().ok().map(ConnectInfo);
-        let unread = Unread::default();
-        let answered = unread.clone();
+        let rest = Rest::default();
+        let answered = rest.clone();
         let service = self
             .service
             .clone()
@@ -222,9 +222,9 @@ impl<S: Serve> Server<S> {
                 if let Some(peer) = peer {
                     request.extensions_mut().insert(peer);
                 }
-                unread.request(request)
+                rest.of(request)
             })
-            .map_response(move |answer| answered.answer(answer));
+            .and_then(move |answer| answered.clone().over(answer));
         let service = TowerToHyperService::new(service);
         let stream = TokioIo::new(Lingering::new(stream));
         let mut connection = pin!(builder.serve_connection(stream, service));

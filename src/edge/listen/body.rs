@@ -1,48 +1,76 @@
-//! A request's body, and whether all of it was read.
+//! A request's body, and what becomes of the rest when an answer comes before all of it was read.
 //!
-//! A connection over which part of a request was never read cannot carry another one. Its client is told so, before it
-//! sends the next request in vain.
+//! A short rest is read and thrown away, so that the connection can carry the next request. Over a long one it cannot,
+//! and the client is told so, before it sends the next in vain.
 
+use std::convert::Infallible;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll};
+use std::time::Duration;
 
 use bytes::Bytes;
 use http::header::CONNECTION;
 use http::{HeaderValue, Request, Response, Version};
+use http_body_util::BodyExt as _;
 use hyper::body::{Body, Frame, Incoming, SizeHint};
+use parking_lot::Mutex;
+use tokio::time::timeout;
+
+/// The longest rest that is read.
+const SHORT: u64 = 64 << 10;
+/// How long it may take to come.
+const PATIENCE: Duration = Duration::from_secs(1);
 
 /// The body of a request as it comes in.
 #[derive(Debug)]
 pub struct RequestBody {
-    incoming: Incoming,
-    unread: Arc<AtomicBool>,
+    /// There until it is dropped.
+    incoming: Option<Incoming>,
+    rest: Option<Rest>,
 }
 
-/// Whether the request that a connection carries has a body of which something is still to be read. HTTP/2 carries several
-/// at once, and needs no such care.
+/// What its reader left of the body of the request that a connection carries. HTTP/2 carries several at once, and needs no
+/// such care.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Unread(Arc<AtomicBool>);
+pub(super) struct Rest(Arc<Mutex<Option<Incoming>>>);
 
-impl Unread {
+impl Rest {
     /// Notes a request.
-    pub(super) fn request(&self, request: Request<Incoming>) -> Request<RequestBody> {
-        let has_more = request.version() < Version::HTTP_2 && !request.body().is_end_stream();
-        self.0.store(has_more, Relaxed);
+    pub(super) fn of(&self, request: Request<Incoming>) -> Request<RequestBody> {
+        let rest = (request.version() < Version::HTTP_2).then(|| self.clone());
         request.map(|incoming| RequestBody {
-            incoming,
-            unread: Arc::clone(&self.0),
+            incoming: Some(incoming),
+            rest,
         })
     }
 
-    /// Says in an answer whether another request may follow.
-    pub(super) fn answer<B>(&self, mut answer: Response<B>) -> Response<B> {
-        if self.0.load(Relaxed) {
+    /// Makes way for another request, or says in the answer that none may follow.
+    pub(super) async fn over<B>(self, mut answer: Response<B>) -> Result<Response<B>, Infallible> {
+        let rest = self.0.lock().take();
+        if let Some(rest) = rest
+            && !is_read(rest).await
+        {
             let close = HeaderValue::from_static("close");
             answer.headers_mut().insert(CONNECTION, close);
         }
-        answer
+        Ok(answer)
+    }
+}
+
+/// Reads a rest to its end, if it is short.
+async fn is_read(rest: Incoming) -> bool {
+    let is_short = rest.size_hint().upper().is_some_and(|most| most <= SHORT);
+    is_short && matches!(timeout(PATIENCE, rest.collect()).await, Ok(Ok(_)))
+}
+
+impl Drop for RequestBody {
+    fn drop(&mut self) {
+        if let (Some(incoming), Some(rest)) = (self.incoming.take(), &self.rest)
+            && !incoming.is_end_stream()
+        {
+            *rest.0.lock() = Some(incoming);
+        }
     }
 }
 
@@ -54,18 +82,18 @@ impl Body for RequestBody {
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
-        let frame = ready!(Pin::new(&mut self.incoming).poll_frame(context));
-        if frame.is_none() || self.incoming.is_end_stream() {
-            self.unread.store(false, Relaxed);
+        match &mut self.incoming {
+            Some(incoming) => Pin::new(incoming).poll_frame(context),
+            None => Poll::Ready(None),
         }
-        Poll::Ready(frame)
     }
 
     fn is_end_stream(&self) -> bool {
-        self.incoming.is_end_stream()
+        self.incoming.as_ref().is_none_or(Body::is_end_stream)
     }
 
     fn size_hint(&self) -> SizeHint {
-        self.incoming.size_hint()
+        let hint = self.incoming.as_ref().map(Body::size_hint);
+        hint.unwrap_or_default()
     }
 }

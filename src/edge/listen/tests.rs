@@ -203,6 +203,22 @@ async fn who_sends_more_than_is_read_still_gets_the_answer() {
 }
 
 #[tokio::test]
+async fn a_short_request_that_was_not_read_is_followed_by_the_next() {
+    let refuse = post(async || StatusCode::SERVICE_UNAVAILABLE);
+    let server = start(Router::new().route("/", refuse), LIMITS);
+    let head = "POST / HTTP/1.1\r\nhost: x\r\ncontent-length: 5\r\n\r\n";
+    let mut stream = connect(server.address).await;
+    stream.write_all(head.as_bytes()).await.unwrap();
+    stream.write_all(b"hello").await.unwrap();
+    let mut first = [0; 12];
+    stream.read_exact(&mut first).await.unwrap();
+    let last = head.replace("host: x", "host: x\r\nconnection: close") + "hello";
+    let answers = exchange(&mut stream, &last).await;
+    assert_eq!(&first, b"HTTP/1.1 503");
+    assert_eq!(answers.matches("HTTP/1.1 503").count(), 1, "{answers}");
+}
+
+#[tokio::test]
 async fn a_silent_client_is_cut() {
     let server = start(
         hello(),
