@@ -43,7 +43,7 @@ pub const ECHO_BASE_URL: &str = "internal:echo";
 const MAX_BODY_BYTES: usize = 128 << 20;
 
 /// What is read of an answer, headers or body, before it is asked for: a slow reader of a stream makes it wait in full.
-const READ_AHEAD: usize = 12 << 10;
+const READ_AHEAD: usize = 10 << 10;
 /// The same over HTTP/2, for each stream …
 const STREAM_WINDOW: u32 = 128 << 10;
 /// … and for all streams of a connection: so much that many slow readers together do not hold up the others.

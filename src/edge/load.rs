@@ -1,8 +1,8 @@
 //! Sheds load before answers get late for everybody.
 //!
 //! On each core a task measures how long it waits for its turn once its time has come: so long waits every step of every
-//! request there. While that is too long, pressure builds up, and with it the share of new calls that are refused with a
-//! 503; once it is not, pressure falls again. In the balance the core is busy and nobody waits long. A moment's hitch
+//! request there. While that is lastingly too long, a growing share of new calls is refused with a 503; where nobody waits,
+//! it shrinks fast, and in between hardly at all. In the balance the core is busy and nobody waits long. A moment's hitch
 //! refuses nobody.
 
 use std::sync::Arc;
@@ -22,37 +22,61 @@ const BETWEEN_LOOKS: Duration = Duration::from_millis(20);
 /// How loaded the cores are. Cloning shares it.
 #[derive(Clone)]
 pub struct Load {
-    pressures: Arc<PerCore<AtomicU32>>,
+    /// The share of calls that each refuses, as the bits of a number.
+    refused: Arc<PerCore<AtomicU32>>,
     metrics: Metrics,
 }
 
-/// For how long looks have come late, less what those in time make up for: milliseconds, within bounds.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-struct Pressure(u32);
+/// How late looks are, and what share of calls is refused for it.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+struct Pressure {
+    /// On average over the last few looks, in seconds.
+    late: f32,
+    /// For how many seconds that has been too long.
+    lasting: f32,
+    refused: f32,
+}
 
 impl Pressure {
-    /// Up to here nobody is refused …
-    const TOLERATED: u32 = 400;
-    /// … and here nearly everybody.
-    const MOST: u32 = 2_000;
-    /// What one late look counts for at most: a hitch, however long, is borne.
-    const HITCH: u32 = 200;
-    /// What a look in time makes up for: all is forgotten after half a second.
-    const RELIEF: u32 = 80;
+    /// A look that comes later than that counts for no more time.
+    const HITCH: Duration = Duration::from_millis(200);
+    /// The weight of a look in the average.
+    const WEIGHT: f32 = 0.25;
+    /// So many seconds are borne.
+    const TOLERATED: f32 = 0.4;
+    /// What refusals grow by in a second that is late …
+    const GROWTH: f32 = 0.5;
+    /// … shrink by where nobody waits …
+    const RELIEF: f32 = 1.0;
+    /// … and shrink by where some do.
+    const EASING: f32 = 0.1;
+    /// Never all, so that it shows when there is time again.
+    const MOST: f32 = 0.95;
 
     /// After a look that came so `late`, where so much is `bearable`.
     fn after(self, late: Duration, bearable: Duration) -> Self {
-        if late <= bearable {
-            return Pressure(self.0.saturating_sub(Self::RELIEF));
+        let passed = (BETWEEN_LOOKS + late).min(Self::HITCH).as_secs_f32();
+        let bearable = bearable.as_secs_f32();
+        let average = self.late + (late.as_secs_f32() - self.late) * Self::WEIGHT;
+        let lasting = if average > bearable {
+            self.lasting + passed
+        } else {
+            0.0
+        };
+        let change = if lasting > Self::TOLERATED {
+            Self::GROWTH
+        } else if lasting > 0.0 {
+            0.0
+        } else if average > bearable / 4.0 {
+            -Self::EASING
+        } else {
+            -Self::RELIEF
+        };
+        Pressure {
+            late: average,
+            lasting,
+            refused: (self.refused + change * passed).clamp(0.0, Self::MOST),
         }
-        let lasted = u32::try_from((BETWEEN_LOOKS + late).as_millis()).unwrap_or(Self::HITCH);
-        Pressure((self.0 + lasted.min(Self::HITCH)).min(Self::MOST))
-    }
-
-    /// The share of calls that is refused: never all, so that it shows when there is time again.
-    fn refused(self) -> f64 {
-        let beyond = self.0.saturating_sub(Self::TOLERATED);
-        f64::from(beyond) / f64::from(Self::MOST - Self::TOLERATED + Self::RELIEF)
     }
 }
 
@@ -65,18 +89,18 @@ impl Load {
         tasks: &TaskTracker,
         stop: &CancellationToken,
     ) -> Self {
-        let pressures = Arc::new(PerCore::new(|_| AtomicU32::new(0)));
+        let refused = Arc::new(PerCore::new(|_| AtomicU32::default()));
         for runtime in cores.runtimes() {
-            let looks = look(Arc::clone(&pressures), bearable);
+            let looks = look(Arc::clone(&refused), bearable);
             tasks.spawn_on(stop.clone().run_until_cancelled_owned(looks), runtime);
         }
-        Load { pressures, metrics }
+        Load { refused, metrics }
     }
 
     /// Lets a new call in, or refuses it with a 503.
     pub fn admit(&self) -> Result<(), ApiError> {
-        let refused = Pressure(self.pressures.here().load(Relaxed)).refused();
-        if refused > 0.0 && rand::random::<f64>() < refused {
+        let refused = f32::from_bits(self.refused.here().load(Relaxed));
+        if refused > 0.0 && rand::random::<f32>() < refused {
             self.metrics.refused("overloaded");
             return Err(ApiError::busy(
                 "The server is overloaded. Try again in a moment",
@@ -87,13 +111,13 @@ impl Load {
 }
 
 /// Looks at the core on which it runs.
-async fn look(pressures: Arc<PerCore<AtomicU32>>, bearable: Duration) {
+async fn look(refused: Arc<PerCore<AtomicU32>>, bearable: Duration) {
+    let mut pressure = Pressure::default();
     loop {
         let due = Instant::now() + BETWEEN_LOOKS;
         sleep_until(due).await;
-        let pressure = pressures.here();
-        let now = Pressure(pressure.load(Relaxed)).after(due.elapsed(), bearable);
-        pressure.store(now.0, Relaxed);
+        pressure = pressure.after(due.elapsed(), bearable);
+        refused.here().store(pressure.refused.to_bits(), Relaxed);
     }
 }
 
@@ -103,27 +127,34 @@ mod tests {
 
     const BEARABLE: Duration = Duration::from_millis(50);
 
-    /// The share that is refused after looks that came so many milliseconds late.
-    fn after(looks: impl IntoIterator<Item = u64>) -> f64 {
+    /// After looks that came so many milliseconds late.
+    fn after(looks: impl IntoIterator<Item = u64>) -> Pressure {
         let looks = looks.into_iter().map(Duration::from_millis);
-        let pressure = looks.fold(Pressure::default(), |pressure, late| {
+        looks.fold(Pressure::default(), |pressure, late| {
             pressure.after(late, BEARABLE)
-        });
-        pressure.refused()
+        })
     }
 
     #[test]
     fn a_hitch_refuses_nobody_and_lasting_lateness_nearly_all() {
-        assert_eq!(after([900, 900]), 0.0);
-        assert!(after([900; 4]) > 0.2);
-        assert!(after([60; 10]) > 0.2);
-        let lasting = after([60; 500]);
-        assert!(lasting > 0.9 && lasting < 1.0, "{lasting}");
+        assert_eq!(after([900, 1, 1, 1, 1, 1, 1, 1, 1]).refused, 0.0);
+        let some = after([60; 20]).refused;
+        assert!(some > 0.1 && some < 0.6, "{some}");
+        assert_eq!(after([60; 500]).refused, Pressure::MOST);
     }
 
     #[test]
-    fn it_is_over_as_soon_as_it_came() {
-        assert_eq!(after([60; 500].into_iter().chain([1; 25])), 0.0);
-        assert_eq!(after([50; 500]), 0.0);
+    fn it_is_over_soon_after_the_last_who_had_to_wait() {
+        let calm = [1; 60];
+        assert_eq!(after([60; 500].into_iter().chain(calm)).refused, 0.0);
+        assert_eq!(after([50; 500]).refused, 0.0);
+    }
+
+    #[test]
+    fn between_too_long_and_not_at_all_it_stays_nearly_as_it_is() {
+        let before = after([100; 10]).refused;
+        let after = after([100; 10].into_iter().chain([30; 20])).refused;
+        assert!(before > 0.2, "{before}");
+        assert!(after > before * 0.8, "{before} {after}");
     }
 }
