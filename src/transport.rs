@@ -42,8 +42,9 @@ pub const ECHO_BASE_URL: &str = "internal:echo";
 /// Longer answers are refused rather than held in memory.
 const MAX_BODY_BYTES: usize = 128 << 20;
 
-/// What is read of an answer, headers or body, before it is asked for: a slow reader of a stream makes it wait in full.
-const READ_AHEAD: usize = 10 << 10;
+/// What is read of an answer, headers or body, before it is asked for: a slow reader of a stream makes it wait in full. It is
+/// the least that hyper takes, and what reverse proxies allow for headers.
+const READ_AHEAD: usize = 8 << 10;
 /// The same over HTTP/2, for each stream …
 const STREAM_WINDOW: u32 = 128 << 10;
 /// … and for all streams of a connection: so much that many slow readers together do not hold up the others.
