@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::extract::FromRef;
+use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -213,6 +214,11 @@ impl App {
             metrics: MetricsPage {
                 metrics,
                 token: config.metrics_token.clone(),
+                runtimes: cores
+                    .runtimes()
+                    .cloned()
+                    .chain([Handle::current()])
+                    .collect(),
             },
             settings: Settings::from(config),
             running: Running {

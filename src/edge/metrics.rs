@@ -1,9 +1,12 @@
 //! `GET /metrics`: the counts of this process, for whoever has the operator's token.
 
+use std::sync::Arc;
+
 use axum::extract::State;
 use axum::response::IntoResponse;
 use http::header::{AUTHORIZATION, CONTENT_TYPE};
 use http::{HeaderMap, StatusCode};
+use tokio::runtime::Handle;
 
 use super::error::ApiError;
 use crate::domain::ids::KeyHash;
@@ -17,6 +20,8 @@ pub struct MetricsPage {
     pub metrics: Metrics,
     /// What must be sent to see it; without one there is no page.
     pub token: Option<Secret>,
+    /// Where the process's tasks run.
+    pub runtimes: Arc<[Handle]>,
 }
 
 /// The counts as text.
@@ -38,6 +43,8 @@ pub(super) async fn show(
             "The bearer token is not that of the metrics",
         ));
     }
-    let text = page.metrics.text().map_err(|_| ApiError::internal())?;
+    let alive = |runtime: &Handle| runtime.metrics().num_alive_tasks();
+    let tasks = page.runtimes.iter().map(alive).sum();
+    let text = page.metrics.text(tasks).map_err(|_| ApiError::internal())?;
     Ok(([(CONTENT_TYPE, Metrics::MEDIA_TYPE)], text))
 }

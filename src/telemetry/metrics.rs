@@ -13,7 +13,6 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use prometheus_client::registry::Registry;
-use tokio::runtime::Handle;
 
 use super::series::Series;
 use crate::domain::generation::{Attempt, Generation, Served};
@@ -224,14 +223,10 @@ impl Metrics {
         self.shared.commits.clone()
     }
 
-    /// All counts as text. Fails only where text cannot be written at all.
-    pub fn text(&self) -> Result<String, std::fmt::Error> {
-        if let Ok(runtime) = Handle::try_current() {
-            let alive = runtime.metrics().num_alive_tasks();
-            self.shared
-                .tasks
-                .set(i64::try_from(alive).unwrap_or(i64::MAX));
-        }
+    /// All counts as text, with so many tasks that are alive. Fails only where text cannot be written at all.
+    pub fn text(&self, tasks: usize) -> Result<String, std::fmt::Error> {
+        let tasks = i64::try_from(tasks).unwrap_or(i64::MAX);
+        self.shared.tasks.set(tasks);
         let mut text = String::new();
         encode(&mut text, &self.shared.registry)?;
         Ok(text)

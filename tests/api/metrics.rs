@@ -2,6 +2,7 @@
 
 use http::StatusCode;
 use serde_json::json;
+use tokio::net::TcpStream;
 
 use crate::support::server::Server;
 use crate::support::upstream::{Upstream, answer, json_body};
@@ -60,15 +61,33 @@ async fn an_operator_counts_what_went_through() {
         .lines()
         .find_map(|line| line.strip_prefix("turnpike_commit_seconds_count "));
     assert!(commits.is_some_and(|count| count != "0"), "{text}");
-    let tasks = text
-        .lines()
-        .find_map(|line| line.strip_prefix("turnpike_tasks "));
-    assert!(tasks.unwrap().parse::<u64>().unwrap() > 1);
     let stranger = server.http.with_key("guesses").get("/metrics").await;
     assert_eq!(stranger.status, StatusCode::UNAUTHORIZED);
     assert_eq!(
         server.http.get("/metrics").await.status,
         StatusCode::UNAUTHORIZED
     );
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn the_tasks_of_all_threads_are_counted() {
+    const CONNECTIONS: u64 = 16;
+    let server = Server::alone("[metrics]\ntoken = \"opens metrics\"").await;
+    let operator = server.http.with_key("opens metrics");
+    let tasks = async || {
+        let text = operator.get("/metrics").await.text();
+        let mut lines = text.lines();
+        let tasks = lines.find_map(|line| line.strip_prefix("turnpike_tasks "));
+        tasks.unwrap().parse::<u64>().unwrap()
+    };
+    let before = tasks().await;
+    let address = server.base.strip_prefix("http://").unwrap();
+    let mut connections = Vec::new();
+    for _ in 0..CONNECTIONS {
+        connections.push(TcpStream::connect(address).await.unwrap());
+    }
+    // Those that the server has yet to accept.
+    while tasks().await < before + CONNECTIONS {}
     server.stop().await;
 }
