@@ -1,7 +1,8 @@
 //! The one dialer: every outbound request goes through here, and nothing else knows an HTTP client.
 //!
-//! Each provider and each other service has a client and so a pool of its own on each core, which keeps a stalling provider
-//! from holding up the others, and a request on the thread where it came. Base URLs come from the operator alone, so private addresses are allowed.
+//! Each provider and each other service has a client and so a pool of its own, which keeps a stalling provider from
+//! holding up the others; and it has one on each core, which keeps a request on the thread where it came. Base URLs come
+//! from the operator alone, so private addresses are allowed.
 //! Redirects are never followed. What a request names by address goes through `fetch` and its guard.
 
 mod fetch;

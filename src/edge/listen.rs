@@ -107,8 +107,8 @@ impl Listener {
         self.address
     }
 
-    /// Serves on `cores` until `stop`, then closes the door and waits for what is running. Returns how many connections had to be
-    /// cut because they took longer than the drain allows.
+    /// Serves on `cores` until `stop`, then closes the door and waits for what is running. Returns how many connections
+    /// had to be cut because they took longer than the drain allows.
     pub async fn serve(
         self,
         service: impl Serve,

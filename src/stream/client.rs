@@ -1,8 +1,8 @@
 //! The way back to the caller: a bounded channel, and the knowledge whether anyone still listens.
 //!
-//! The journey runs in a task of its own, so that a caller who leaves never tears a settlement in
-//! half; this channel is all that connects the two. It holds little, so a slow reader slows the upstream
-//! down rather than filling memory. What comes in a burst goes through it together.
+//! The journey goes on without a caller who leaves, so that no settlement is torn in half; this channel is all that
+//! connects the two. It holds little, so a slow reader slows the upstream down rather than filling memory. What comes in
+//! a burst goes through it together.
 
 use std::future::Future;
 

@@ -24,15 +24,28 @@ pub(crate) fn start() {
         .try_init();
 }
 
+/// One test that listens, until it is dropped.
+pub(crate) struct Listening(());
+
 /// Keeps what is logged from here on, at every level and on every thread; other tests of this process log too.
-pub(crate) fn listen() {
+pub(crate) fn listen() -> Listening {
     start();
     LISTENING.store(true, Relaxed);
+    Listening(())
 }
 
-/// What was logged since.
-pub(crate) fn heard() -> String {
-    String::from_utf8(HEARD.lock().clone()).unwrap()
+impl Listening {
+    /// What was logged since.
+    pub(crate) fn heard(&self) -> String {
+        String::from_utf8(HEARD.lock().clone()).unwrap()
+    }
+}
+
+impl Drop for Listening {
+    fn drop(&mut self) {
+        LISTENING.store(false, Relaxed);
+        HEARD.lock().clear();
+    }
 }
 
 struct Heard;

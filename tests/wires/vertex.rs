@@ -256,7 +256,7 @@ async fn without_a_token_another_provider_answers() {
 
 #[tokio::test]
 async fn neither_key_nor_token_is_logged_or_shown() {
-    log::listen();
+    let log = log::listen();
     let upstream =
         Upstream::start(|_| json_body(500, &json!({"error": {"message": "broken"}}))).await;
     let good = tokens(3_600).await;
@@ -273,7 +273,7 @@ async fn neither_key_nor_token_is_logged_or_shown() {
         server.stop().await;
     }
     assert_eq!(good.calls() + bad.calls(), 2);
-    let logged = log::heard();
+    let logged = log.heard();
     assert!(logged.contains("acme/orca"), "{logged}");
     let inside = PRIVATE_KEY.lines().nth(1).unwrap();
     for secret in [inside, "token-1", "assertion=", "PRIVATE KEY"] {

@@ -52,21 +52,7 @@ pub fn end_of_string(bytes: &[u8], mut at: usize) -> usize {
 
 /// Whether arrays and objects are nested deeper than `most`.
 pub(super) fn is_deeper(json: &[u8], most: usize) -> bool {
-    let mut depth = 0_usize;
-    let mut at = 0;
-    while let Some(&byte) = json.get(at) {
-        match byte {
-            b'"' => at = end_of_string(json, at + 1),
-            b'{' | b'[' => depth += 1,
-            b'}' | b']' => depth = depth.saturating_sub(1),
-            _ => {}
-        }
-        if depth > most {
-            return true;
-        }
-        at += 1;
-    }
-    false
+    brackets(json, 0).any(|(_, depth)| depth > most)
 }
 
 /// What follows the bracket that opens the value.
@@ -92,19 +78,28 @@ fn next_value(json: &[u8], at: usize) -> Option<Range<usize>> {
 
 /// What follows the bracket that closes the one at `start`.
 fn end_of_nested(json: &[u8], start: usize) -> usize {
+    let closed = brackets(json, start).find(|(_, depth)| *depth == 0);
+    closed.map_or(json.len(), |(at, _)| at + 1)
+}
+
+/// The brackets from `at` on, those in strings left out, and how many of them are open after each.
+fn brackets(json: &[u8], mut at: usize) -> impl Iterator<Item = (usize, usize)> {
     let mut depth = 0_usize;
-    let mut at = start;
-    while let Some(&byte) = json.get(at) {
-        match byte {
-            b'"' => at = end_of_string(json, at + 1),
-            b'{' | b'[' => depth += 1,
-            b'}' | b']' if depth <= 1 => return at + 1,
-            b'}' | b']' => depth -= 1,
-            _ => {}
+    std::iter::from_fn(move || {
+        loop {
+            let (here, byte) = (at, *json.get(at)?);
+            at += 1;
+            match byte {
+                b'"' => at = end_of_string(json, at) + 1,
+                b'{' | b'[' => depth += 1,
+                b'}' | b']' => depth = depth.saturating_sub(1),
+                _ => {}
+            }
+            if matches!(byte, b'{' | b'[' | b'}' | b']') {
+                return Some((here, depth));
+            }
         }
-        at += 1;
-    }
-    json.len()
+    })
 }
 
 fn skip(json: &[u8], from: usize, what: impl Fn(u8) -> bool) -> usize {
