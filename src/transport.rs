@@ -5,23 +5,23 @@
 //! from the operator alone, so private addresses are allowed.
 //! Redirects are never followed. What a request names by address goes through `fetch` and its guard.
 
+mod client;
 mod fetch;
 mod guard;
+mod http1;
+mod http2;
+mod pool;
 mod token;
 
 use std::collections::HashMap;
+use std::future::poll_fn;
+use std::mem;
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
 use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, USER_AGENT};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, StatusCode, Uri};
-use http_body_util::{BodyExt as _, Full};
-use hyper::body::Incoming;
-use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
-use hyper_util::client::legacy::Client;
-use hyper_util::client::legacy::connect::HttpConnector;
-use hyper_util::rt::{TokioExecutor, TokioTimer};
 use ipnet::IpNet;
 use parking_lot::RwLock;
 
@@ -35,6 +35,7 @@ use crate::domain::secret::Secret;
 use crate::echo;
 use crate::wire::{Encoded, Fault, sign};
 
+use client::Client;
 use token::Tokens;
 
 /// The base URL of the model that lives in this process (see [`crate::echo`]).
@@ -42,19 +43,6 @@ pub const ECHO_BASE_URL: &str = "internal:echo";
 
 /// Longer answers are refused rather than held in memory.
 const MAX_BODY_BYTES: usize = 128 << 20;
-
-/// What is read of an answer, headers or body, before it is asked for: a slow reader of a stream makes it wait in full. It is
-/// the least that hyper takes, and what reverse proxies allow for headers.
-const READ_AHEAD: usize = 8 << 10;
-/// The same over HTTP/2, for each stream …
-const STREAM_WINDOW: u32 = 128 << 10;
-/// … and for all streams of a connection: so much that many slow readers together do not hold up the others.
-const CONNECTION_WINDOW: u32 = 64 << 20;
-
-/// Idle connections are kept this long; providers close theirs after a minute or more.
-const POOL_IDLE: Duration = Duration::from_secs(50);
-
-type Http = Client<HttpsConnector<HttpConnector>, Full<Bytes>>;
 
 /// Sends requests to providers. Cloning shares the pools.
 #[derive(Clone)]
@@ -67,7 +55,7 @@ pub struct Transport {
 
 #[derive(Clone)]
 struct Pooled {
-    client: Http,
+    client: Arc<Client>,
     connect: Duration,
 }
 
@@ -110,7 +98,8 @@ pub struct Body(Source);
 
 #[derive(Debug)]
 enum Source {
-    Network(Incoming),
+    Http1(Box<http1::Reading>),
+    Http2(http2::Reading),
     Echo(echo::Chunks),
     Empty,
 }
@@ -215,17 +204,11 @@ impl Transport {
             _ => None,
         };
         let request = request(recipient, token.as_ref(), method, encoded)?;
-        let answer = client.request(request).await.map_err(failed)?;
-        let (head, body) = answer.into_parts();
-        Ok(Response {
-            status: head.status,
-            headers: head.headers,
-            body: Body(Source::Network(body)),
-        })
+        client.send(request).await
     }
 
     /// The recipient's client on this core; made at first use, and again when a reload changed the connect timeout.
-    fn client(&self, recipient: &Recipient<'_>) -> Http {
+    fn client(&self, recipient: &Recipient<'_>) -> Arc<Client> {
         let connect = recipient.connect;
         let clients = self.clients.here();
         if let Some(pooled) = clients
@@ -233,33 +216,17 @@ impl Transport {
             .get(recipient.name)
             .filter(|pooled| pooled.connect == connect)
         {
-            return pooled.client.clone();
+            return Arc::clone(&pooled.client);
         }
-        let client = self.build(connect);
+        let client = Arc::new(Client::new(&self.tls, connect));
         clients.write().insert(
             recipient.name.clone(),
             Pooled {
-                client: client.clone(),
+                client: Arc::clone(&client),
                 connect,
             },
         );
         client
-    }
-
-    fn build(&self, connect: Duration) -> Http {
-        let https = HttpsConnectorBuilder::new()
-            .with_tls_config((*self.tls).clone())
-            .https_or_http()
-            .enable_http1()
-            .enable_http2()
-            .wrap_connector(connector(connect));
-        Client::builder(TokioExecutor::new())
-            .pool_idle_timeout(POOL_IDLE)
-            .pool_timer(TokioTimer::new())
-            .http1_max_buf_size(READ_AHEAD)
-            .http2_initial_stream_window_size(STREAM_WINDOW)
-            .http2_initial_connection_window_size(CONNECTION_WINDOW)
-            .build(https)
     }
 }
 
@@ -281,15 +248,16 @@ impl Body {
         match &mut self.0 {
             Source::Echo(chunks) => chunks.next().map(Ok),
             Source::Empty => None,
-            Source::Network(incoming) => loop {
-                match incoming.frame().await? {
-                    Ok(frame) => match frame.into_data() {
-                        Ok(bytes) => return Some(Ok(bytes)),
-                        Err(_trailers) => continue,
-                    },
-                    Err(error) => return Some(Err(TransportError::Lost(root_cause(&error)))),
+            Source::Http2(reading) => reading.next().await,
+            Source::Http1(reading) => {
+                let piece = poll_fn(|context| reading.poll_next(context)).await;
+                let is_last = reading.has_ended() || !matches!(piece, Ok(Some(_)));
+                if is_last && let Source::Http1(reading) = mem::replace(&mut self.0, Source::Empty)
+                {
+                    reading.release();
                 }
-            },
+                piece.transpose()
+            }
         }
     }
 
@@ -329,23 +297,13 @@ impl From<echo::EchoResponse> for Response {
     }
 }
 
-/// Connects with TCP_NODELAY, so that a small chunk never waits for a full segment.
-fn connector(timeout: Duration) -> HttpConnector {
-    let mut connector = HttpConnector::new();
-    connector.enforce_http(false);
-    connector.set_nodelay(true);
-    connector.set_connect_timeout(Some(timeout));
-    connector.set_keepalive(Some(Duration::from_secs(60)));
-    connector
-}
-
 /// The request as the recipient gets it: the wire's headers, the operator's, the key. Nothing of the caller's.
 fn request(
     recipient: &Recipient<'_>,
     token: Option<&Secret>,
     method: Method,
     encoded: Encoded,
-) -> Result<Request<Full<Bytes>>, TransportError> {
+) -> Result<Request<Bytes>, TransportError> {
     let uri = address(recipient, &encoded.path)?;
     let mut headers = encoded.headers;
     if method != Method::GET {
@@ -381,7 +339,7 @@ fn request(
     let mut request = Request::builder()
         .method(method)
         .uri(uri)
-        .body(Full::new(encoded.body))
+        .body(encoded.body)
         .map_err(|error| TransportError::Address(error.to_string()))?;
     *request.headers_mut() = headers;
     Ok(request)
@@ -414,15 +372,6 @@ fn secret_header(text: &str) -> Result<HeaderValue, TransportError> {
     Ok(value)
 }
 
-fn failed(error: hyper_util::client::legacy::Error) -> TransportError {
-    let cause = root_cause(&error);
-    if error.is_connect() {
-        TransportError::Connect(cause)
-    } else {
-        TransportError::Lost(cause)
-    }
-}
-
 /// The innermost cause: what an operator wants to read.
 fn root_cause(error: &dyn std::error::Error) -> String {
     let mut cause = error;
@@ -433,18 +382,4 @@ fn root_cause(error: &dyn std::error::Error) -> String {
 }
 
 #[cfg(test)]
-mod tests {
-    use tower::Service as _;
-
-    use super::*;
-
-    #[tokio::test]
-    async fn sockets_do_not_wait_for_full_segments() {
-        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let uri: Uri = format!("http://{}/", listener.local_addr().unwrap())
-            .parse()
-            .unwrap();
-        let stream = connector(Duration::from_secs(1)).call(uri).await.unwrap();
-        assert!(stream.inner().nodelay().unwrap());
-    }
-}
+mod tests;

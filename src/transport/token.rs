@@ -9,11 +9,11 @@ use bytes::Bytes;
 use futures_util::future::{BoxFuture, FutureExt as _, Shared};
 use http::header::CONTENT_TYPE;
 use http::{HeaderValue, Request, Uri};
-use http_body_util::{BodyExt as _, Full, Limited};
 use parking_lot::Mutex;
 use tokio::time::timeout;
 
-use super::{Http, TransportError, failed};
+use super::TransportError;
+use super::client::Client;
 use crate::clock::now_ms;
 use crate::domain::secret::Secret;
 use crate::wire::assertion::{self, ServiceAccount, Token};
@@ -63,7 +63,7 @@ impl Tokens {
     pub(super) async fn of(
         &self,
         account: &Arc<ServiceAccount>,
-        client: &Http,
+        client: &Arc<Client>,
     ) -> Result<Secret, TransportError> {
         let key = AccountKey {
             email: account.email.clone(),
@@ -78,7 +78,7 @@ impl Tokens {
                 return Ok(held.secret.clone());
             }
             let begin = || {
-                exchange(Arc::clone(account), client.clone())
+                exchange(Arc::clone(account), Arc::clone(client))
                     .boxed()
                     .shared()
             };
@@ -121,14 +121,16 @@ impl Held {
 }
 
 /// Trades the key for a token.
-async fn exchange(account: Arc<ServiceAccount>, client: Http) -> Result<Held, TransportError> {
+async fn exchange(
+    account: Arc<ServiceAccount>,
+    client: Arc<Client>,
+) -> Result<Held, TransportError> {
     let now = now_ms();
     let request = request(&account, now)?;
     let answer = async {
-        let (head, body) = client.request(request).await.map_err(failed)?.into_parts();
-        let body = Limited::new(body, MAX_ANSWER_BYTES).collect().await;
-        let body = body.map_err(|error| TransportError::Lost(error.to_string()))?;
-        Ok::<_, TransportError>((head.status, body.to_bytes()))
+        let answer = client.send(request).await?;
+        let body = answer.body.collect_at_most(MAX_ANSWER_BYTES).await?;
+        Ok::<_, TransportError>((answer.status, body))
     };
     let (status, body) = timeout(WITHIN, answer).await.map_err(|_| {
         TransportError::Lost("the provider's token endpoint did not answer in time".to_owned())
@@ -137,7 +139,7 @@ async fn exchange(account: Arc<ServiceAccount>, client: Http) -> Result<Held, Tr
     Ok(Held::new(token, now))
 }
 
-fn request(account: &ServiceAccount, now: i64) -> Result<Request<Full<Bytes>>, TransportError> {
+fn request(account: &ServiceAccount, now: i64) -> Result<Request<Bytes>, TransportError> {
     let unfit = |reason: &str| TransportError::Address(reason.to_owned());
     let form = account.request(now).map_err(unfit)?;
     let uri: Uri = account
@@ -145,7 +147,7 @@ fn request(account: &ServiceAccount, now: i64) -> Result<Request<Full<Bytes>>, T
         .parse()
         .map_err(|_| unfit("the key's `token_uri` is no address"))?;
     let mut request = Request::post(uri)
-        .body(Full::new(form.into()))
+        .body(form.into())
         .map_err(|error| TransportError::Address(error.to_string()))?;
     request.headers_mut().insert(
         CONTENT_TYPE,
