@@ -189,9 +189,11 @@ impl Stages {
     async fn answer(&self, run: &mut Run, client: &mut Client<Refused>) -> Result<(), Refusal> {
         // Large, and over before the answer is told: a long stream does not carry it along.
         match Box::pin(self.ask(run, client)).await? {
-            Some((Answer::Whole(reply), paying)) => self.whole(run, client, paying, *reply).await?,
+            Some((Answer::Whole(reply), paying)) => {
+                Box::pin(self.whole(run, client, paying, *reply)).await?;
+            }
             Some((Answer::Stream(stream), paying)) => {
-                self.stream(run, client, paying, *stream).await;
+                self.stream(run, client, paying, stream).await;
             }
             None => {}
         }
@@ -204,7 +206,7 @@ impl Stages {
         &self,
         run: &mut Run,
         client: &mut Client<Refused>,
-    ) -> Result<Option<(Answer, Paying)>, Refusal> {
+    ) -> Result<Option<(Answer, Box<Paying>)>, Refusal> {
         let catalog = self.catalog.snapshot();
         let plan = plan::plan(&run.call, self.default_model.as_deref(), &catalog)?;
         let mut candidates = self.ranked(run, &plan, &catalog)?;
@@ -239,11 +241,11 @@ impl Stages {
                 };
                 let tool = errands.of(&candidate).and_then(Errand::tool);
                 run.answered_by(candidate, attempts);
-                let paying = Paying {
+                let paying = Box::new(Paying {
                     hold,
                     meter: Meter::new(run.planned.prompt.tokens()),
                     lesson,
-                };
+                });
                 let Some(tool) = tool else {
                     return Ok(Some((answer, paying)));
                 };

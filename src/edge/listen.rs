@@ -6,9 +6,10 @@ mod body;
 mod linger;
 
 use std::convert::Infallible;
+use std::fmt::Display;
 use std::io;
 use std::net::SocketAddr;
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -16,8 +17,10 @@ use axum::extract::ConnectInfo;
 use axum::response::Response;
 use http::Request;
 use hyper::body::Incoming;
+use hyper::server::conn::http1;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
-use hyper_util::server::conn::auto::Builder;
+use hyper_util::server::conn::auto;
+use hyper_util::server::graceful::GracefulConnection;
 use hyper_util::service::TowerToHyperService;
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::sync::Semaphore;
@@ -119,8 +122,8 @@ impl Listener {
         let connections = TaskTracker::new();
         let cut = CancellationToken::new();
         let server = Arc::new(Server {
-            http1: builder(&limits).http1_only(),
-            any_version: builder(&limits),
+            http1: http1(&limits),
+            any_version: any_version(&limits),
             service,
             limits,
             stop: stop.clone(),
@@ -182,9 +185,9 @@ impl Listener {
 
 /// What every connection needs.
 struct Server<S> {
-    http1: Builder<TokioExecutor>,
+    http1: http1::Builder,
     /// Reads some bytes first to see which it is, and then takes them for a read of their own: a buffer more.
-    any_version: Builder<TokioExecutor>,
+    any_version: auto::Builder<TokioExecutor>,
     service: S,
     limits: Limits,
     stop: CancellationToken,
@@ -197,19 +200,8 @@ impl<S: Serve> Server<S> {
         let Ok(stream) = TcpStream::from_std(stream) else {
             return;
         };
-        // Until the first byte shows which HTTP it is, nothing else watches the time.
-        let mut first = [0; HTTP_2.len()];
-        let spoke = tokio::select! {
-            peeked = timeout(self.limits.header_timeout, stream.peek(&mut first)) => peeked,
-            () = self.stop.cancelled() => return,
-        };
-        let Ok(Ok(spoke @ 1..)) = spoke else {
+        let Some(is_http1) = self.is_http1(&stream).await else {
             return;
-        };
-        let builder = if HTTP_2.starts_with(&first[..spoke]) {
-            &self.any_version
-        } else {
-            &self.http1
         };
         let peer = stream.peer_addr().ok().map(ConnectInfo);
         let rest = Rest::default();
@@ -227,7 +219,35 @@ impl<S: Serve> Server<S> {
             .and_then(move |answer| answered.clone().over(answer));
         let service = TowerToHyperService::new(service);
         let stream = TokioIo::new(Lingering::new(stream));
-        let mut connection = pin!(builder.serve_connection(stream, service));
+        if is_http1 {
+            let connection = pin!(self.http1.serve_connection(stream, service));
+            self.see_out(connection).await;
+        } else {
+            // Large, beside one over HTTP/1.
+            let mut connection = Box::pin(self.any_version.serve_connection(stream, service));
+            self.see_out(connection.as_mut()).await;
+        }
+    }
+
+    /// Whether a client speaks HTTP/1 for sure; `None` when it is not to be served. Until its first byte shows which HTTP it
+    /// is, nothing else watches the time.
+    async fn is_http1(&self, stream: &TcpStream) -> Option<bool> {
+        let mut first = [0; HTTP_2.len()];
+        let spoke = tokio::select! {
+            peeked = timeout(self.limits.header_timeout, stream.peek(&mut first)) => peeked,
+            () = self.stop.cancelled() => return None,
+        };
+        match spoke {
+            Ok(Ok(spoke @ 1..)) => Some(!HTTP_2.starts_with(&first[..spoke])),
+            _ => None,
+        }
+    }
+
+    /// Serves a connection to its end, or to that of what it is at when the order to stop comes.
+    async fn see_out<C>(&self, mut connection: Pin<&mut C>)
+    where
+        C: GracefulConnection<Error: Display>,
+    {
         let ended = tokio::select! {
             ended = connection.as_mut() => Some(ended),
             () = self.stop.cancelled() => None,
@@ -243,7 +263,7 @@ impl<S: Serve> Server<S> {
             }
         };
         if let Err(error) = ended {
-            tracing::debug!(error, "a connection ended early");
+            tracing::debug!(%error, "a connection ended early");
         }
     }
 }
@@ -260,8 +280,17 @@ fn bind(address: SocketAddr) -> io::Result<TcpListener> {
     socket.listen(BACKLOG)
 }
 
-fn builder(limits: &Limits) -> Builder<TokioExecutor> {
-    let mut builder = Builder::new(TokioExecutor::new());
+fn http1(limits: &Limits) -> http1::Builder {
+    let mut builder = http1::Builder::new();
+    builder
+        .timer(TokioTimer::new())
+        .header_read_timeout(limits.header_timeout)
+        .max_buf_size(limits.header_bytes);
+    builder
+}
+
+fn any_version(limits: &Limits) -> auto::Builder<TokioExecutor> {
+    let mut builder = auto::Builder::new(TokioExecutor::new());
     builder
         .http1()
         .timer(TokioTimer::new())

@@ -6,7 +6,6 @@ use std::task::{Context, Poll};
 
 use bytes::Bytes;
 use http_body::{Body, Frame};
-use tokio::sync::mpsc;
 use tokio::time::{Instant, Sleep, sleep};
 
 use super::error::ApiError;
@@ -15,6 +14,7 @@ use crate::domain::event::{Choice, Forwarded};
 use crate::domain::json::Raw;
 use crate::gateway::Beginning;
 use crate::stream::client::{Begun, Deliveries, Delivery, Head, Receipt};
+use crate::stream::handoff::Taker;
 
 /// The comment that the reference sends (contract 4.2); clients ignore it.
 const KEEP_ALIVE: &[u8] = b": OPENROUTER PROCESSING\n\n";
@@ -71,7 +71,7 @@ pub struct SseBody<S> {
 enum Source {
     /// Nothing has begun; only comments were sent.
     Waiting(Beginning),
-    Streaming(mpsc::Receiver<Deliveries>),
+    Streaming(Taker<Deliveries>),
     Over,
 }
 
@@ -80,7 +80,7 @@ impl<S: StreamSkin> SseBody<S> {
     pub fn streaming(
         skin: S,
         head: Head,
-        deliveries: mpsc::Receiver<Deliveries>,
+        deliveries: Taker<Deliveries>,
         style: StreamStyle,
     ) -> Self {
         Self::new(skin, head, Source::Streaming(deliveries), style)
@@ -122,7 +122,7 @@ impl<S: StreamSkin> SseBody<S> {
                     }
                     Poll::Pending => return Poll::Pending,
                 },
-                Source::Streaming(deliveries) => match deliveries.poll_recv(context) {
+                Source::Streaming(deliveries) => match deliveries.poll_take(context) {
                     Poll::Ready(Some(deliveries)) => {
                         deliveries
                             .into_iter()

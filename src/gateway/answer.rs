@@ -38,14 +38,14 @@ impl Stages {
         &self,
         run: &mut Run,
         client: &mut Client<Refused>,
-        paying: Paying,
+        paying: Box<Paying>,
         mut reply: Reply,
     ) -> Result<(), SettleError> {
         let Paying {
             hold,
             mut meter,
             mut lesson,
-        } = paying;
+        } = *paying;
         run.cancelled = client.has_left();
         meter.reply(&reply);
         lesson.heard.reply(&mut reply);
@@ -63,18 +63,32 @@ impl Stages {
         &self,
         run: &mut Run,
         client: &mut Client<Refused>,
-        paying: Paying,
-        mut stream: impl Leaves,
+        mut paying: Box<Paying>,
+        mut stream: Box<impl Leaves>,
+    ) {
+        client.stream(run.head());
+        let Paying { meter, lesson, .. } = &mut *paying;
+        let Relayed { ending, first } =
+            relay::relay(&mut *stream, meter, &mut lesson.heard, client).await;
+        run.first_token_at = first;
+        // Large, and no part of a stream that goes on.
+        Box::pin(self.relayed(run, client, paying, stream, ending)).await;
+    }
+
+    /// Settles a streamed answer that came to this end, and tells it.
+    async fn relayed(
+        &self,
+        run: &mut Run,
+        client: &mut Client<Refused>,
+        paying: Box<Paying>,
+        mut stream: Box<impl Leaves>,
+        ending: Ending,
     ) {
         let Paying {
             hold,
             mut meter,
             mut lesson,
-        } = paying;
-        client.stream(run.head());
-        let Relayed { ending, first } =
-            relay::relay(&mut stream, &mut meter, &mut lesson.heard, client).await;
-        run.first_token_at = first;
+        } = *paying;
         let last = match ending {
             Ending::Complete(held) => {
                 stream.leave(run, &mut lesson);
@@ -104,7 +118,7 @@ impl Stages {
                 run.cancelled = true;
                 if !stream.cancels(run) {
                     stream.no_further();
-                    let rest = relay::drain(&mut stream, &mut meter);
+                    let rest = relay::drain(&mut *stream, &mut meter);
                     self.drains.finish(rest).await;
                 }
                 // At once, before the settlement: the upstream is still at work.

@@ -71,7 +71,7 @@ impl Stages {
         &self,
         run: &mut Run,
         client: &mut Client<Refused>,
-        mut paying: Paying,
+        mut paying: Box<Paying>,
         begun: Loop<'_>,
     ) -> Result<(), Refusal> {
         let Some(candidate) = run.answered().cloned() else {
@@ -99,7 +99,7 @@ impl Stages {
             ended: false,
         };
         if run.call.stream {
-            self.stream(run, client, paying, steps).await;
+            self.stream(run, client, paying, Box::new(steps)).await;
             return Ok(());
         }
         self.gathered(run, client, paying, steps).await
@@ -110,14 +110,14 @@ impl Stages {
         &self,
         run: &mut Run,
         client: &mut Client<Refused>,
-        paying: Paying,
+        paying: Box<Paying>,
         mut steps: Steps<'_>,
     ) -> Result<(), Refusal> {
         let Paying {
             hold,
             mut meter,
             mut lesson,
-        } = paying;
+        } = *paying;
         let mut choice = Choice::default();
         let ending = loop {
             match client.unless_left(steps.next()).await {

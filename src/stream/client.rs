@@ -1,13 +1,14 @@
-//! The way back to the caller: a bounded channel, and the knowledge whether anyone still listens.
+//! The way back to the caller: a place for what comes next, and the knowledge whether anyone still listens.
 //!
-//! The journey goes on without a caller who leaves, so that no settlement is torn in half; this channel is all that
-//! connects the two. It holds little, so a slow reader slows the upstream down rather than filling memory. What comes in
+//! The journey goes on without a caller who leaves, so that no settlement is torn in half; this is all that connects
+//! the two. It holds little, so a slow reader slows the upstream down rather than filling memory. What comes in
 //! a burst goes through it together.
 
 use std::future::Future;
 
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::oneshot;
 
+use super::handoff::{self, Giver, Taker};
 use super::source::StreamError;
 use crate::domain::event::{Choice, Forwarded, Maker, Reply};
 use crate::domain::generation::Charge;
@@ -16,10 +17,8 @@ use crate::domain::json::Raw;
 use crate::domain::route::Report;
 use crate::domain::usage::Usage;
 
-/// Sets of deliveries that wait for a slow reader before the upstream is made to wait.
-const IN_FLIGHT: usize = 1;
 /// The most deliveries in a set.
-const TOGETHER: usize = 16;
+const TOGETHER: usize = 8;
 
 /// Who answers: what every chunk of an answer repeats.
 #[derive(Clone, Debug)]
@@ -76,7 +75,7 @@ pub enum Begun {
     /// A complete answer, already settled.
     Whole(Box<Whole>),
     /// An answer that has begun to stream.
-    Stream(Head, mpsc::Receiver<Deliveries>),
+    Stream(Head, Taker<Deliveries>),
 }
 
 /// What waits for the settlement, so that a client never sees an answer end that the ledger does not have.
@@ -115,7 +114,7 @@ pub struct Client<E> {
     /// The caller wants no reasoning to be shown. It is counted and paid for, and goes no further than here.
     hides_reasoning: bool,
     begin: Option<oneshot::Sender<Result<Begun, E>>>,
-    stream: Option<mpsc::Sender<Deliveries>>,
+    stream: Option<Giver<Deliveries>>,
     gathered: Deliveries,
 }
 
@@ -151,7 +150,7 @@ impl<E> Client<E> {
     pub fn has_left(&self) -> bool {
         match (&self.begin, &self.stream) {
             (Some(begin), _) => begin.is_closed(),
-            (None, Some(sender)) => sender.is_closed(),
+            (None, Some(giver)) => giver.is_alone(),
             (None, None) => true,
         }
     }
@@ -174,9 +173,9 @@ impl<E> Client<E> {
 
     /// Begins to stream.
     pub fn stream(&mut self, head: Head) {
-        let (sender, receiver) = mpsc::channel(IN_FLIGHT);
-        self.stream = Some(sender);
-        self.begin(Ok(Begun::Stream(head, receiver)));
+        let (giver, taker) = handoff::pair();
+        self.stream = Some(giver);
+        self.begin(Ok(Begun::Stream(head, taker)));
     }
 
     /// Keeps one step of a stream until the next [`flush`](Self::flush).
@@ -203,8 +202,8 @@ impl<E> Client<E> {
             return if self.has_left() { Err(Left) } else { Ok(()) };
         }
         let gathered = std::mem::take(&mut self.gathered);
-        match &self.stream {
-            Some(sender) => sender.send(gathered).await.map_err(|_| Left),
+        match &mut self.stream {
+            Some(giver) => giver.give(gathered).await.map_err(|_gone| Left),
             None => Err(Left),
         }
     }
@@ -223,9 +222,9 @@ impl<E> Client<E> {
     }
 
     async fn left(&mut self) {
-        match (&mut self.begin, &self.stream) {
+        match (&mut self.begin, &mut self.stream) {
             (Some(begin), _) => begin.closed().await,
-            (None, Some(sender)) => sender.closed().await,
+            (None, Some(giver)) => giver.alone().await,
             (None, None) => {}
         }
     }

@@ -6,6 +6,7 @@ pub mod client;
 pub mod count;
 pub mod decoding;
 pub mod frames;
+pub mod handoff;
 pub mod heard;
 pub mod meter;
 pub mod relay;

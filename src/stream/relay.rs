@@ -101,13 +101,13 @@ fn split(mut choice: Box<Choice>) -> (Option<Box<Choice>>, Option<Choice>) {
 #[cfg(test)]
 mod tests {
     use futures_util::FutureExt as _;
-    use tokio::sync::mpsc;
 
     use super::*;
     use crate::domain::event::Message;
     use crate::domain::ids::GenerationId;
     use crate::domain::json::JsonText;
     use crate::stream::client::{self, Begun, Deliveries, Head};
+    use crate::stream::handoff::Taker;
 
     /// An answer without end, of which so much was asked for.
     struct Endless {
@@ -138,7 +138,7 @@ mod tests {
     }
 
     /// What is asked of an endless answer for a client that reads nothing, and what waits for that client.
-    async fn unread(bursts: bool) -> (usize, mpsc::Receiver<Deliveries>) {
+    async fn unread(bursts: bool) -> (usize, Taker<Deliveries>) {
         let (mut client, begun) = client::pair::<()>(false);
         client.stream(Head {
             id: GenerationId::new(0),
@@ -164,13 +164,13 @@ mod tests {
     async fn an_answer_waits_for_who_does_not_read_it() {
         let (asked, mut deliveries) = unread(false).await;
         assert_eq!(asked, 2);
-        assert_eq!(deliveries.recv().await.map(|set| set.len()), Some(1));
+        assert_eq!(deliveries.take().await.map(|set| set.len()), Some(1));
     }
 
     #[tokio::test]
     async fn a_burst_goes_together_and_waits_too() {
         let (asked, mut deliveries) = unread(true).await;
-        let set = deliveries.recv().await.map(|set| set.len());
+        let set = deliveries.take().await.map(|set| set.len());
         assert!(
             set.is_some_and(|set| set > 1 && asked == 2 * set),
             "{set:?} {asked}"

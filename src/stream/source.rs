@@ -16,7 +16,7 @@ use crate::transport::{Body, TransportError};
 use crate::wire::{DecodeError, Frame, StreamDecoder};
 
 /// Bytes that are decoded at once: events take more room than the bytes they are made of, and wait for a slow reader.
-const DECODED_AT_ONCE: usize = 4 << 10;
+const DECODED_AT_ONCE: usize = 1 << 10;
 
 /// Pieces that come so close together are a burst.
 const BURST: Duration = Duration::from_micros(500);
