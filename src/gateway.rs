@@ -187,9 +187,10 @@ impl Stages {
     }
 
     async fn answer(&self, run: &mut Run, client: &mut Client<Refused>) -> Result<(), Refusal> {
-        // Large, and over before the answer is told: a long stream does not carry it along.
+        // Large, and over before a stream is told: that does not carry it along.
         match Box::pin(self.ask(run, client)).await? {
             Some((Answer::Whole(reply), paying)) => {
+                // Likewise.
                 Box::pin(self.whole(run, client, paying, *reply)).await?;
             }
             Some((Answer::Stream(stream), paying)) => {

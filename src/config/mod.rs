@@ -284,7 +284,7 @@ impl HttpConfig {
             max_connections: raw.value("http.max_connections", 20_000),
             drain_timeout: raw.value("http.drain_timeout", Duration::from_secs(30)),
             keep_alive: raw.value("http.keep_alive", Duration::from_secs(10)),
-            overload_after: raw.value("http.overload_after", Duration::from_millis(200)),
+            overload_after: raw.value("http.overload_after", Duration::from_millis(300)),
             proxies: raw.value("http.proxies", Proxies(0)).0,
         }
     }

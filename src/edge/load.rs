@@ -30,7 +30,7 @@ pub struct Load {
 /// How late looks are, and what share of calls is refused for it.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 struct Pressure {
-    /// On average over the last few looks, in seconds.
+    /// On average over the last moments, in seconds.
     late: f32,
     /// For how many seconds that has been too long.
     lasting: f32,
@@ -40,8 +40,8 @@ struct Pressure {
 impl Pressure {
     /// A look that comes later than that counts for no more time.
     const HITCH: Duration = Duration::from_millis(200);
-    /// The weight of a look in the average.
-    const WEIGHT: f32 = 0.25;
+    /// Over so many seconds it is averaged: looks that come late are few, and count for more.
+    const AVERAGED: f32 = 0.08;
     /// So many seconds are borne.
     const TOLERATED: f32 = 0.4;
     /// What refusals grow by in a second that is late …
@@ -57,7 +57,10 @@ impl Pressure {
     fn after(self, late: Duration, bearable: Duration) -> Self {
         let passed = (BETWEEN_LOOKS + late).min(Self::HITCH).as_secs_f32();
         let bearable = bearable.as_secs_f32();
-        let average = self.late + (late.as_secs_f32() - self.late) * Self::WEIGHT;
+        // However late one look was, the next ones tell.
+        let late = late.as_secs_f32().min(2.0 * bearable);
+        let weight = 1.0 - (-passed / Self::AVERAGED).exp();
+        let average = self.late + (late - self.late) * weight;
         let lasting = if average > bearable {
             self.lasting + passed
         } else {

@@ -19,7 +19,7 @@ use super::pool::{Connection, Pool};
 use super::{Response, TransportError, http1, root_cause};
 
 /// A connection, with TLS or without.
-pub(super) type Tcp = MaybeHttpsStream<TokioIo<TcpStream>>;
+pub(super) type Connected = MaybeHttpsStream<TokioIo<TcpStream>>;
 
 /// Connections to the hosts of one recipient, each with a pool. Mostly that is one host, but an endpoint may have a base URL of its
 /// own, and tokens are traded elsewhere.

@@ -13,7 +13,7 @@ use parking_lot::Mutex;
 use tokio::time::Instant;
 use tokio_util::task::AbortOnDropHandle;
 
-use super::client::Tcp;
+use super::client::Connected;
 use super::{Body, Response, Source, TransportError, root_cause};
 
 /// What a provider may send of an answer before it is asked for …
@@ -53,7 +53,7 @@ pub(super) enum Sent {
 
 impl Shared {
     /// Begins to speak HTTP/2 on a connection.
-    pub(super) async fn open(stream: Tcp) -> Result<Self, TransportError> {
+    pub(super) async fn open(stream: Connected) -> Result<Self, TransportError> {
         let opened = http2::Builder::new(TokioExecutor::new())
             .timer(TokioTimer::new())
             .initial_stream_window_size(STREAM_WINDOW)
