@@ -231,7 +231,7 @@ impl Transport {
 }
 
 impl Response {
-    /// The body alone. The headers lie in what the body is read into, which is used again once they are gone.
+    /// The body alone: a long stream does not carry the headers along.
     pub fn into_body(self) -> Body {
         self.body
     }

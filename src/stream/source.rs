@@ -134,7 +134,7 @@ impl EventStream {
     }
 
     /// Whether the next event is there already. In a burst others get a turn before the answer is no: what brings the
-    /// bytes is one of them.
+    /// bytes over HTTP/2 is one of them.
     pub async fn has_more(&mut self) -> bool {
         let mut waits = self.bursts;
         while self.events.is_empty() && matches!(self.phase, Phase::Reading) {

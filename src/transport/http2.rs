@@ -88,7 +88,7 @@ impl Shared {
     /// Whether it is open, and anybody uses it or has within the time that idle connections are kept.
     pub(super) fn is_of_use(self: &Arc<Self>, now: Instant, idle: Duration) -> bool {
         let is_in_use = Arc::strong_count(self) > 1;
-        !self.sender.is_closed() && (is_in_use || now.duration_since(*self.used.lock()) < idle)
+        self.is_open() && (is_in_use || now.duration_since(*self.used.lock()) < idle)
     }
 
     /// Sends a request and returns once the answer's head is there.
