@@ -197,7 +197,6 @@ impl App {
             healths,
             catalog,
             gateway,
-            store,
             load: Load::watch(
                 cores,
                 config.http.overload_after,
@@ -218,9 +217,11 @@ impl App {
                     .runtimes()
                     .cloned()
                     .chain([Handle::current()])
+                    .chain(store.settling().cloned())
                     .collect(),
             },
             settings: Settings::from(config),
+            store,
             running: Running {
                 ledger,
                 journeys,

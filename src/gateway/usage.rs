@@ -1,7 +1,5 @@
 //! What a run is charged for: the provider's word where it can be true, a count of one's own where it cannot.
 
-use tokio::task::spawn_blocking;
-
 use super::ceiling::longest_answer;
 use super::record::Run;
 use crate::domain::call::Form;
@@ -133,7 +131,7 @@ fn seen(run: &Run, meter: &Meter) -> Seen {
 async fn prompt_tokens(run: &Run, doubt: Option<Doubt>) -> u64 {
     let Some(doubt) = doubt else { return 0 };
     let text = text_of(&run.call);
-    let counted = spawn_blocking(move || count::tokens(&text)).await;
+    let counted = count::aside(move || count::tokens(&text)).await;
     let media = match doubt {
         Doubt::TooFew => 0,
         Doubt::TooMany => media_tokens(run.planned.prompt.media),

@@ -220,11 +220,13 @@ impl Ledger {
         let (queue, inbox) = mpsc::channel(settings.queue);
         let (bank, banker) = bank::open(store.clone(), Arc::clone(&leases), &settings);
         let writer = Writer::new(settler, spool.clone(), folder, settings.batch);
+        let writer = writer.run(inbox, stop_writer.clone());
+        let writer = match store.settling() {
+            Some(thread) => tasks.spawn_on(writer, thread),
+            None => tasks.spawn(writer),
+        };
         let running = Tasks {
-            writer: (
-                stop_writer.clone(),
-                tasks.spawn(writer.run(inbox, stop_writer)),
-            ),
+            writer: (stop_writer, writer),
             bank: (stop_bank.clone(), tasks.spawn(banker.run(stop_bank))),
         };
         let inner = Inner {

@@ -1,7 +1,7 @@
 //! How those who wait for a settlement learn of it.
 //!
 //! A batch answers many, and most of them on other threads than the writer's. Each thread is woken once for all of its
-//! own, not once for each.
+//! own, not once for each, and gets back what it had handed over: memory is soonest used again where it came from.
 
 use tokio::runtime::Handle;
 use tokio::sync::oneshot;
@@ -26,8 +26,9 @@ impl Reply {
     }
 }
 
-/// Gives each its outcome. Those who have gone are no loss: the money is settled all the same.
-pub(super) fn answer(replies: impl IntoIterator<Item = (Reply, Outcome)>) {
+/// Gives each its outcome, and drops where it waits what the outcome is of. Those who have gone are no loss: the money is
+/// settled all the same.
+pub(super) fn answer<T: Send + 'static>(replies: impl IntoIterator<Item = (Reply, (T, Outcome))>) {
     let mut crowds: Vec<(Option<Handle>, Vec<_>)> = Vec::new();
     for (Reply { waiting, runtime }, outcome) in replies {
         let id = |runtime: &Option<Handle>| runtime.as_ref().map(Handle::id);
@@ -41,7 +42,8 @@ pub(super) fn answer(replies: impl IntoIterator<Item = (Reply, Outcome)>) {
     }
     for (runtime, crowd) in crowds {
         let tell = move || {
-            for (waiting, outcome) in crowd {
+            for (waiting, (settlement, outcome)) in crowd {
+                drop(settlement);
                 let _ = waiting.send(outcome);
             }
         };
@@ -74,7 +76,7 @@ mod tests {
             } else {
                 Err(SettleError::Stopped)
             };
-            replies.push((reply, outcome));
+            replies.push((reply, (turn, outcome)));
             arriving.push((turn, runtime, arrives));
         }
         answer(replies);
@@ -92,7 +94,7 @@ mod tests {
         let (gone, left) = Reply::expected();
         let (reply, arrives) = Reply::expected();
         drop(left);
-        answer([(gone, Ok(())), (reply, Ok(()))]);
+        answer([(gone, ((), Ok(()))), (reply, ((), Ok(())))]);
         assert!(arrives.await.unwrap().is_ok());
     }
 }

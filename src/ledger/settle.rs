@@ -146,8 +146,9 @@ impl Writer {
             .map(|job| (job.settlement, job.reply))
             .unzip();
         let outcomes = self.make_durable(&settlements).await;
-        let waiting = replies.into_iter().zip(outcomes);
-        reply::answer(waiting.filter_map(|(reply, outcome)| Some((reply?, outcome))));
+        let settled = settlements.into_iter().zip(outcomes);
+        let waiting = replies.into_iter().zip(settled);
+        reply::answer(waiting.filter_map(|(reply, settled)| Some((reply?, settled))));
     }
 
     async fn make_durable(&self, rows: &[Arc<Settlement>]) -> Vec<Outcome> {

@@ -29,12 +29,15 @@ impl Credits {
 impl Store {
     /// The credit of an account; nothing at all for one that does not exist.
     pub async fn credits(&self, account: &AccountId) -> Result<Credits, StoreError> {
-        const SQL: &str = "SELECT balance_nanos, charged_nanos FROM ledger_accounts WHERE id = $1";
-        let row: Option<(i64, i64)> = read!(self, db => sqlx::query_as(SQL).bind(wallet_of(account)).fetch_optional(db).await)?;
-        let (balance, charged) = row.unwrap_or_default();
+        const SQL: &str = "SELECT balance_nanos, charged_nanos,
+            (SELECT CAST(COALESCE(SUM(carried_nanos), 0) AS BIGINT) FROM leases WHERE account = $2) FROM ledger_accounts WHERE id = $1";
+        let row: Option<(i64, i64, i64)> = read!(self, db => {
+            sqlx::query_as(SQL).bind(wallet_of(account)).bind(account.as_str()).fetch_optional(db).await
+        })?;
+        let (balance, charged, carried) = row.unwrap_or_default();
         Ok(Credits {
             granted: Nanos(balance).saturating_add(Nanos(charged)),
-            used: Nanos(charged),
+            used: Nanos(charged).saturating_add(Nanos(carried)),
         })
     }
 

@@ -12,6 +12,7 @@ use sqlx::migrate::Migrator;
 use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions};
 use sqlx::{ConnectOptions as _, Connection as _};
+use tokio::runtime::Handle;
 
 use super::StoreError;
 use super::settlements::clerk::Clerk;
@@ -23,6 +24,8 @@ static SQLITE_MIGRATIONS: Migrator = sqlx::migrate!("migrations/sqlite");
 
 /// How long a statement waits for a connection, or for SQLite's lock, before the database counts as away.
 const PATIENCE: Duration = Duration::from_secs(5);
+/// How long the clerk waits for the lock, as long as the ledger waits for a commit: meanwhile it does nothing else.
+const CLERK_PATIENCE: Duration = Duration::from_secs(2);
 const SQLITE_READERS: u32 = 4;
 /// Pages of the database that the writer keeps in memory, in KiB: those that every batch changes, and the ends of the
 /// indexes, are never read again.
@@ -168,6 +171,14 @@ impl Store {
         }
     }
 
+    /// Where whoever settles again and again is best: on the thread that does it, if the engine has one.
+    pub fn settling(&self) -> Option<&Handle> {
+        match &*self.engine {
+            Engine::Postgres(_) => None,
+            Engine::Sqlite { clerk, .. } => Some(clerk.runtime()),
+        }
+    }
+
     /// Whether the database answers.
     pub async fn ping(&self) -> Result<(), StoreError> {
         let query =
@@ -244,7 +255,7 @@ async fn open_sqlite(file: &std::path::Path) -> Result<Engine, StoreError> {
                 .pragma("query_only", "ON"),
         )
         .await?;
-    let clerk = Clerk::open(file, PATIENCE, WRITER_PRAGMAS).await?;
+    let clerk = Clerk::open(file, CLERK_PATIENCE, WRITER_PRAGMAS).await?;
     Ok(Engine::Sqlite {
         writer,
         clerk,

@@ -5,7 +5,8 @@
 
 use sqlx::FromRow;
 
-use super::db::{read, write};
+use super::counters::{CARRIED, Carried, Counters, KeyUsage};
+use super::db::{read, snapshot, write};
 use super::users::escape_like;
 use super::{Store, StoreError};
 use crate::domain::calendar::Windows;
@@ -31,6 +32,15 @@ macro_rules! key_columns {
         "hash, account, name, label, management, disabled, limit_nanos, limit_reset, include_byok_in_limit, creator, created_at,
          updated_at, expires_at, usage_nanos, usage_daily_nanos, usage_weekly_nanos, usage_monthly_nanos, day_start, week_start, month_start"
     };
+}
+
+/// An account's keys by a query of rows, each with what leases carry for it. Inside a transaction, which sees both at once.
+macro_rules! read_keys {
+    ($tx:ident, $account:expr, $rows:expr) => {{
+        let rows: Vec<KeyRow> = $rows;
+        let carried = sqlx::query_as(CARRIED).bind($account.as_str());
+        complete(rows, carried.fetch_all(&mut *$tx).await?)
+    }};
 }
 
 pub(super) const KNOWN_KEY: &str = concat!(
@@ -97,19 +107,6 @@ pub struct Key {
     counters: Counters,
 }
 
-/// What a key has been charged, in the windows that hold one instant.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct KeyUsage {
-    /// Ever.
-    pub total: Nanos,
-    /// Since midnight UTC.
-    pub daily: Nanos,
-    /// Since Monday, midnight UTC.
-    pub weekly: Nanos,
-    /// Since the first of the month, midnight UTC.
-    pub monthly: Nanos,
-}
-
 /// What to change of a key; `None` leaves a field as it is.
 #[derive(Clone, Debug, Default)]
 pub struct KeyChange {
@@ -147,18 +144,6 @@ impl Key {
                 .saturating_sub(self.usage(now).within(self.limit_reset))
                 .max(Nanos::ZERO),
         )
-    }
-}
-
-impl KeyUsage {
-    /// The usage that a cap with this reset is held against.
-    pub fn within(&self, reset: LimitReset) -> Nanos {
-        match reset {
-            LimitReset::Never => self.total,
-            LimitReset::Daily => self.daily,
-            LimitReset::Weekly => self.weekly,
-            LimitReset::Monthly => self.monthly,
-        }
     }
 }
 
@@ -201,16 +186,11 @@ impl Store {
             " FROM keys WHERE account = $1 AND deleted_at IS NULL AND (disabled = FALSE OR $2)
               ORDER BY created_at DESC, hash DESC LIMIT $3 OFFSET $4"
         );
-        let rows: Vec<KeyRow> = read!(self, db => {
-            sqlx::query_as(SQL)
-                .bind(account.as_str())
-                .bind(include_disabled)
-                .bind(i64::from(limit))
-                .bind(i64::from(offset))
-                .fetch_all(db)
-                .await
-        })?;
-        rows.into_iter().map(Key::try_from).collect()
+        snapshot!(self, tx => {
+            let page = sqlx::query_as(SQL).bind(account.as_str()).bind(include_disabled);
+            let page = page.bind(i64::from(limit)).bind(i64::from(offset));
+            read_keys!(tx, account, page.fetch_all(&mut *tx).await?)
+        })
     }
 
     /// A page of an account's keys whose name or masked text contains `search`, newest first.
@@ -229,16 +209,11 @@ impl Store {
               ORDER BY created_at DESC, hash DESC LIMIT $3 OFFSET $4"
         );
         let pattern = format!("%{}%", escape_like(&search.to_lowercase()));
-        let rows: Vec<KeyRow> = read!(self, db => {
-            sqlx::query_as(SQL)
-                .bind(account.as_str())
-                .bind(&pattern)
-                .bind(i64::from(limit))
-                .bind(i64::from(offset))
-                .fetch_all(db)
-                .await
-        })?;
-        rows.into_iter().map(Key::try_from).collect()
+        snapshot!(self, tx => {
+            let page = sqlx::query_as(SQL).bind(account.as_str()).bind(&pattern);
+            let page = page.bind(i64::from(limit)).bind(i64::from(offset));
+            read_keys!(tx, account, page.fetch_all(&mut *tx).await?)
+        })
     }
 
     /// The keys of an account that applications have.
@@ -249,9 +224,10 @@ impl Store {
             " FROM keys WHERE deleted_at IS NULL AND account = $1
                 AND hash IN (SELECT key_hash FROM app_keys WHERE account = $1)"
         );
-        let rows: Vec<KeyRow> =
-            read!(self, db => sqlx::query_as(SQL).bind(account.as_str()).fetch_all(db).await)?;
-        rows.into_iter().map(Key::try_from).collect()
+        snapshot!(self, tx => {
+            let keys = sqlx::query_as(SQL).bind(account.as_str());
+            read_keys!(tx, account, keys.fetch_all(&mut *tx).await?)
+        })
     }
 
     /// An account's key.
@@ -265,8 +241,11 @@ impl Store {
             key_columns!(),
             " FROM keys WHERE hash = $1 AND account = $2 AND deleted_at IS NULL"
         );
-        let row: Option<KeyRow> = read!(self, db => sqlx::query_as(SQL).bind(hash.as_bytes().as_slice()).bind(account.as_str()).fetch_optional(db).await)?;
-        row.map(Key::try_from).transpose()
+        let keys: Vec<Key> = snapshot!(self, tx => {
+            let key = sqlx::query_as(SQL).bind(hash.as_bytes().as_slice()).bind(account.as_str());
+            read_keys!(tx, account, key.fetch_all(&mut *tx).await?)
+        })?;
+        Ok(keys.into_iter().next())
     }
 
     /// Changes an account's key and answers how it now is; `None` when there is no such key.
@@ -285,17 +264,13 @@ impl Store {
             WHERE hash = $1";
         let changed = write!(self, tx => {
             let number: i64 = sqlx::query_scalar(NEXT_CHANGE).fetch_one(&mut *tx).await?;
-            let row: Option<KeyRow> = sqlx::query_as(NUMBER)
-                .bind(hash.as_bytes().as_slice())
-                .bind(account.as_str())
-                .bind(number)
-                .bind(now)
-                .fetch_optional(&mut *tx)
-                .await?;
-            match row {
+            let key = sqlx::query_as(NUMBER).bind(hash.as_bytes().as_slice()).bind(account.as_str());
+            let key = key.bind(number).bind(now);
+            let keys: Vec<Key> = read_keys!(tx, account, key.fetch_all(&mut *tx).await?)?;
+            match keys.into_iter().next() {
                 None => None,
-                Some(row) => {
-                    let key = change.applied_to(Key::try_from(row)?);
+                Some(key) => {
+                    let key = change.applied_to(key);
                     sqlx::query(SQL)
                         .bind(hash.as_bytes().as_slice())
                         .bind(&key.name)
@@ -389,41 +364,24 @@ impl TryFrom<KnownRow> for KnownKey {
     }
 }
 
+/// Keys with what leases carry for each.
+fn complete(rows: Vec<KeyRow>, carried: Vec<(Vec<u8>, i64, i64)>) -> Result<Vec<Key>, StoreError> {
+    let mut keys = rows
+        .into_iter()
+        .map(Key::try_from)
+        .collect::<Result<Vec<Key>, _>>()?;
+    for carried in carried {
+        let carried = Carried::try_from(carried)?;
+        for key in keys.iter_mut().filter(|key| key.hash == carried.key) {
+            key.counters.add(&carried);
+        }
+    }
+    Ok(keys)
+}
+
 /// Reads a stored hash.
 pub(super) fn key_hash(bytes: &[u8]) -> Result<KeyHash, StoreError> {
     KeyHash::from_bytes(bytes).ok_or(StoreError::Unreadable("a key's hash"))
-}
-
-/// A key's usage as stored: sums with the start of the window each belongs to. A sum whose window is
-/// not the one asked about is of the past, and the usage is zero.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, FromRow)]
-pub(super) struct Counters {
-    usage_nanos: i64,
-    usage_daily_nanos: i64,
-    usage_weekly_nanos: i64,
-    usage_monthly_nanos: i64,
-    day_start: i64,
-    week_start: i64,
-    month_start: i64,
-}
-
-impl Counters {
-    pub(super) fn usage(&self, windows: &Windows) -> KeyUsage {
-        // A window later than `now` is of a replica whose clock is ahead: its usage counts all the same.
-        let of = |sum: i64, start: i64, now: i64| {
-            if start >= now {
-                Nanos(sum)
-            } else {
-                Nanos::ZERO
-            }
-        };
-        KeyUsage {
-            total: Nanos(self.usage_nanos),
-            daily: of(self.usage_daily_nanos, self.day_start, windows.day),
-            weekly: of(self.usage_weekly_nanos, self.week_start, windows.week),
-            monthly: of(self.usage_monthly_nanos, self.month_start, windows.month),
-        }
-    }
 }
 
 /// A key with what authentication needs of its account.

@@ -3,34 +3,96 @@
 //! A lease is lent only from what the wallet and the key's cap leave after every other lease, so the
 //! holders may spend theirs without asking: however many replicas there are and whatever order their
 //! charges arrive in, the sum of charges never passes balance or cap. A lease row is what its replica
-//! may still spend; lending, settling, giving back and reclaiming change it together with the sums in
-//! `ledger_accounts.leased_nanos` and `keys.leased_nanos`, in one transaction.
+//! may still spend, and what it carries of charges that it has covered; together they are its part of
+//! `ledger_accounts.leased_nanos` and `keys.leased_nanos`. Lending, giving back and reclaiming put what
+//! it carries where it belongs, in one transaction with what they move.
 //!
-//! Transactions lock rows in one order — replica, ledger accounts by id, keys by hash — and change a
-//! lease only under its key's lock, so they never wait for each other in a circle. The locking
-//! statement is an update that changes nothing: the one form both engines share.
+//! Transactions lock rows in one order — replica, leases by key and replica, ledger accounts by id, keys by
+//! hash — so they never wait for each other in a circle. The locking statement is an update that perhaps
+//! changes nothing: the one form both engines share.
 
 use std::collections::BTreeMap;
 
 use sqlx::FromRow;
 
 use super::accounts::wallet_of;
+use super::counters::{Counters, count};
 use super::db::{read, write};
-use super::keys::{Counters, key_hash};
+use super::keys::key_hash;
 use super::{Store, StoreError};
 use crate::domain::calendar::Windows;
 use crate::domain::ids::{AccountId, KeyHash};
 use crate::domain::money::Nanos;
 use crate::domain::principal::LimitReset;
 
-pub(super) const LOCK_WALLET: &str = "UPDATE ledger_accounts SET leased_nanos = leased_nanos WHERE id = $1 RETURNING balance_nanos, leased_nanos";
-pub(super) const LOCK_KEY: &str = "UPDATE keys SET leased_nanos = leased_nanos WHERE hash = $1 RETURNING limit_nanos, limit_reset, leased_nanos,
-    usage_nanos, usage_daily_nanos, usage_weekly_nanos, usage_monthly_nanos, day_start, week_start, month_start";
+pub(super) const LOCK_LEASE: &str =
+    "UPDATE leases SET amount_nanos = amount_nanos WHERE replica = $1 AND key_hash = $2
+    RETURNING amount_nanos, carried_nanos, carried_day";
+/// Locks a wallet and takes from it what leases carried; answers its balance, what is leased, and what leases still carry.
+pub(super) const LOCK_WALLET: &str = "UPDATE ledger_accounts
+    SET balance_nanos = balance_nanos - $2, charged_nanos = charged_nanos + $2, leased_nanos = leased_nanos - $2 WHERE id = $1
+    RETURNING balance_nanos, leased_nanos,
+        (SELECT CAST(COALESCE(SUM(carried_nanos), 0) AS BIGINT) FROM leases WHERE account = SUBSTR(ledger_accounts.id, 8)) - $2";
+/// Locks a key and counts what its lease carried.
+pub(super) const LOCK_KEY: &str = concat!(
+    "UPDATE keys SET ",
+    count!("$2", "$2", "$3", "$4", "$5"),
+    " WHERE hash = $1 RETURNING limit_nanos, limit_reset, leased_nanos,
+    usage_nanos, usage_daily_nanos, usage_weekly_nanos, usage_monthly_nanos, day_start, week_start, month_start"
+);
+const UNLOAD: &str = "UPDATE leases SET carried_nanos = 0 WHERE replica = $1 AND key_hash = $2";
 pub(super) const LEND: &str = "INSERT INTO leases (replica, key_hash, account, amount_nanos) VALUES ($1, $2, $3, $4)
     ON CONFLICT (replica, key_hash) DO UPDATE SET amount_nanos = leases.amount_nanos + excluded.amount_nanos";
 const ADD_TO_WALLET: &str =
     "UPDATE ledger_accounts SET leased_nanos = leased_nanos + $2 WHERE id = $1";
 const ADD_TO_KEY: &str = "UPDATE keys SET leased_nanos = leased_nanos + $2 WHERE hash = $1";
+
+/// Locks the leases of asks or keeps, and then their wallets, from which it takes what the leases carried. Answers what
+/// is in each lease, nothing where there is none, and what is left in each wallet.
+macro_rules! lock_leases {
+    ($tx:ident, $replica:expr, $items:expr) => {{
+        let mut loads: BTreeMap<KeyHash, Load> = BTreeMap::new();
+        let mut wallets: BTreeMap<String, Wallet> = BTreeMap::new();
+        for (_, item) in sorted($items, |item| item.key) {
+            let lease = sqlx::query_as(LOCK_LEASE)
+                .bind($replica)
+                .bind(item.key.as_bytes().as_slice());
+            let load: Option<Load> = lease.fetch_optional(&mut *$tx).await?;
+            let load = load.unwrap_or_default();
+            wallets
+                .entry(wallet_of(&item.account))
+                .or_default()
+                .unloaded += load.carried_nanos;
+            loads.insert(item.key, load);
+        }
+        for (id, wallet) in &mut wallets {
+            let locked = sqlx::query_as(LOCK_WALLET).bind(id).bind(wallet.unloaded);
+            let locked: Option<(i64, i64, i64)> = locked.fetch_optional(&mut *$tx).await?;
+            (wallet.balance, wallet.leased, wallet.carried) = locked.unwrap_or_default();
+        }
+        (loads, wallets)
+    }};
+}
+
+/// Locks a key, counts what its lease carried, and answers how it then is.
+macro_rules! lock_key {
+    ($tx:ident, $replica:expr, $key:expr, $load:expr) => {{
+        let (hash, windows) = ($key.as_bytes().as_slice(), Windows::at($load.carried_day));
+        let key = sqlx::query_as(LOCK_KEY)
+            .bind(hash)
+            .bind($load.carried_nanos);
+        let key = key.bind(windows.day).bind(windows.week).bind(windows.month);
+        let key: Option<LockedKey> = key.fetch_optional(&mut *$tx).await?;
+        if $load.carried_nanos != 0 {
+            sqlx::query(UNLOAD)
+                .bind($replica)
+                .bind(hash)
+                .execute(&mut *$tx)
+                .await?;
+        }
+        key
+    }};
+}
 
 /// Of what would remain after the need, the part that a lease may take ahead of need: replicas that
 /// compete for the last dollar borrow ever smaller pieces rather than lock each other out.
@@ -115,18 +177,16 @@ impl Store {
             if sqlx::query(BEAT).bind(replica).execute(&mut *tx).await?.rows_affected() == 0 {
                 return Err(StoreError::Disowned);
             }
-            let mut wallets: BTreeMap<String, (i64, i64)> = asks.iter().map(|ask| (wallet_of(&ask.account), (0, 0))).collect();
-            for (id, wallet) in &mut wallets {
-                *wallet = sqlx::query_as(LOCK_WALLET).bind(id).fetch_optional(&mut *tx).await?.unwrap_or_default();
-            }
+            let (loads, mut wallets) = lock_leases!(tx, replica, asks);
             let mut lent = Vec::with_capacity(asks.len());
             for (position, ask) in sorted(asks, |ask| ask.key) {
-                let key: Option<LockedKey> = sqlx::query_as(LOCK_KEY).bind(ask.key.as_bytes().as_slice()).fetch_optional(&mut *tx).await?;
+                let load = loads.get(&ask.key).copied().unwrap_or_default();
+                let key = lock_key!(tx, replica, &ask.key, load);
                 let id = wallet_of(&ask.account);
-                let Some((balance, leased)) = wallets.get_mut(&id) else { continue };
-                let answer = lend(ask, *balance, *leased, key.as_ref(), &windows)?;
+                let Some(wallet) = wallets.get_mut(&id) else { continue };
+                let answer = lend(ask, wallet, key.as_ref(), &windows)?;
                 if answer.amount > Nanos::ZERO {
-                    *leased += answer.amount.0;
+                    wallet.leased += answer.amount.0;
                     sqlx::query(ADD_TO_WALLET).bind(&id).bind(answer.amount.0).execute(&mut *tx).await?;
                     sqlx::query(ADD_TO_KEY).bind(ask.key.as_bytes().as_slice()).bind(answer.amount.0).execute(&mut *tx).await?;
                     let lease = sqlx::query(LEND).bind(replica).bind(ask.key.as_bytes().as_slice()).bind(ask.account.as_str());
@@ -143,21 +203,20 @@ impl Store {
     /// what to keep rather than what to give, so that doing it twice is the same as once. Answers what each
     /// gave, in the order of the keeps: less than was meant where a charge came first.
     pub async fn give_back(&self, replica: &str, keeps: &[Keep]) -> Result<Vec<Nanos>, StoreError> {
-        const LEASE: &str = "SELECT amount_nanos FROM leases WHERE replica = $1 AND key_hash = $2";
         const LOWER: &str =
             "UPDATE leases SET amount_nanos = $3 WHERE replica = $1 AND key_hash = $2";
         const END: &str = "DELETE FROM leases WHERE replica = $1 AND key_hash = $2";
+        // A lease that is not there cannot be locked: who would make it meanwhile waits for the replica's row.
+        const LOCK: &str = "UPDATE replicas SET beats = beats WHERE id = $1";
         let given = write!(self, tx => {
-            let wallets: BTreeMap<String, ()> = keeps.iter().map(|keep| (wallet_of(&keep.account), ())).collect();
-            for id in wallets.keys() {
-                sqlx::query(LOCK_WALLET).bind(id).execute(&mut *tx).await?;
-            }
+            sqlx::query(LOCK).bind(replica).execute(&mut *tx).await?;
+            let (loads, _wallets) = lock_leases!(tx, replica, keeps);
             let mut given = Vec::with_capacity(keeps.len());
             for (position, keep) in sorted(keeps, |keep| keep.key) {
                 let hash = keep.key.as_bytes().as_slice();
-                sqlx::query(LOCK_KEY).bind(hash).execute(&mut *tx).await?;
-                let amount: Option<i64> = sqlx::query_scalar(LEASE).bind(replica).bind(hash).fetch_optional(&mut *tx).await?;
-                let amount = amount.unwrap_or(0);
+                let load = loads.get(&keep.key).copied().unwrap_or_default();
+                lock_key!(tx, replica, &keep.key, load);
+                let amount = load.amount_nanos;
                 let kept = amount.min(keep.keep.0).max(0);
                 given.push((position, Nanos(amount - kept)));
                 if kept == 0 {
@@ -224,15 +283,33 @@ impl Store {
 
 const BEAT: &str = "UPDATE replicas SET beats = beats + 1 WHERE id = $1 AND beats >= 0";
 
+/// What is in a lease.
+#[derive(Clone, Copy, Debug, Default, FromRow)]
+struct Load {
+    amount_nanos: i64,
+    carried_nanos: i64,
+    carried_day: i64,
+}
+
+/// A wallet, locked, and what was taken from it of charges that its leases carried.
+#[derive(Debug, Default)]
+struct Wallet {
+    balance: i64,
+    leased: i64,
+    /// Still with other leases.
+    carried: i64,
+    unloaded: i64,
+}
+
 /// Decides one ask against what is left, rows locked.
 fn lend(
     ask: &Ask,
-    balance: i64,
-    leased: i64,
+    wallet: &Wallet,
     key: Option<&LockedKey>,
     windows: &Windows,
 ) -> Result<Lent, StoreError> {
-    let wallet_room = balance.saturating_sub(leased);
+    // What other leases carry is in the balance still and in what is leased: the room is the same without it.
+    let wallet_room = wallet.balance.saturating_sub(wallet.leased);
     let key_room = match key {
         None => Some((Nanos::ZERO, LimitReset::Never)),
         Some(key) => key.room(windows)?,
@@ -251,7 +328,7 @@ fn lend(
     };
     Ok(Lent {
         amount: Nanos(amount),
-        balance: Nanos(balance),
+        balance: Nanos(wallet.balance.saturating_sub(wallet.carried)),
         wallet_room: Nanos(wallet_room),
         key_room,
     })

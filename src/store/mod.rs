@@ -5,6 +5,7 @@
 
 mod accounts;
 mod activity;
+mod counters;
 mod credits;
 mod db;
 mod error;
@@ -29,6 +30,7 @@ mod verify;
 
 pub use accounts::Account;
 pub use activity::Activity;
+pub use counters::KeyUsage;
 pub use credits::Credits;
 pub use db::{Database, Store};
 pub use error::StoreError;
@@ -36,7 +38,7 @@ pub use generations::{RunFilter, StoredGeneration};
 pub use health::HealthRow;
 pub use identities::Connected;
 pub use journal::Entry;
-pub use keys::{Key, KeyChange, KeyUsage, KnownKey, NewKey};
+pub use keys::{Key, KeyChange, KnownKey, NewKey};
 pub use leases::{Ask, Keep, Lent};
 pub use oauth_codes::{AppKey, Grant, StoredCode};
 pub use sessions::Session;

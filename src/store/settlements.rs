@@ -8,6 +8,11 @@
 //! lease is gone (its replica was taken for dead) or too small takes the balance alone, below zero if
 //! it must: the run has happened, and the money is owed.
 //!
+//! A charge that its lease covers is carried by the lease, whose row lies among the few that are in use, and reaches the
+//! key's counters and the wallet when the lease moves ([`super::leases`]). Until then both are what is stored with what is
+//! carried; the room that they leave is the same either way. A lease carries charges of one day, since a key counts by
+//! days: those of the next are written where they belong until the lease has moved.
+//!
 //! Three entries tell what became of the money of a run: the `charge` goes from the wallet to what the provider is owed,
 //! the `fee` from the wallet to the operator, and the `discount` from the operator to the provider. Where several
 //! providers made its steps, [`super::shares`] adds what goes on to each. The activity of the day is counted along.
@@ -25,26 +30,6 @@ use crate::domain::calendar::Windows;
 use crate::domain::generation::Generation;
 use crate::domain::ids::KeyHash;
 use crate::domain::money::Nanos;
-
-/// The counters of a key after charges that all fall into the same three windows: a later window starts its sum anew,
-/// an earlier one (a replay) leaves the current sum alone.
-macro_rules! count {
-    ($spent:literal, $covered:literal, $day:literal, $week:literal, $month:literal) => {
-        concat!(
-            "leased_nanos = keys.leased_nanos - ", $covered, ", usage_nanos = keys.usage_nanos + ", $spent, ", ",
-            count!(@window $spent, "usage_daily_nanos", "day_start", $day), ", ",
-            count!(@window $spent, "usage_weekly_nanos", "week_start", $week), ", ",
-            count!(@window $spent, "usage_monthly_nanos", "month_start", $month)
-        )
-    };
-    (@window $spent:literal, $sum:literal, $start:literal, $new:literal) => {
-        concat!(
-            $sum, " = CASE WHEN keys.", $start, " = ", $new, " THEN keys.", $sum, " + ", $spent, " WHEN keys.", $start, " < ", $new,
-            " THEN ", $spent, " ELSE keys.", $sum, " END, ",
-            $start, " = CASE WHEN keys.", $start, " < ", $new, " THEN ", $new, " ELSE keys.", $start, " END"
-        )
-    };
-}
 
 /// The sums of a day's row with what a batch adds to it.
 macro_rules! add_activity {
@@ -157,7 +142,7 @@ impl Store {
                 Engine::Sqlite { writer, clerk, .. } => {
                     // One writer at a time: the connection of all the others says whose turn it is.
                     let turn = writer.acquire().await?;
-                    clerk.settle(day.to_vec(), windows, turn).await?
+                    clerk.settle(day, windows, turn).await?
                 }
             });
         }

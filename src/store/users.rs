@@ -248,6 +248,7 @@ impl Store {
     ) -> Result<Vec<User>, StoreError> {
         const SQL: &str = "SELECT a.id, a.email, a.admin, a.discount_ppm, a.created_at, a.password_hash,
                 COALESCE(w.balance_nanos, 0) AS balance, COALESCE(w.charged_nanos, 0) AS charged,
+                (SELECT CAST(COALESCE(SUM(l.carried_nanos), 0) AS BIGINT) FROM leases l WHERE l.account = a.id) AS carried,
                 (SELECT COUNT(*) FROM keys k WHERE k.account = a.id AND k.deleted_at IS NULL) AS keys,
                 (SELECT COUNT(*) FROM identities i WHERE i.account = a.id) AS identities
             FROM accounts a LEFT JOIN ledger_accounts w ON w.id = 'wallet:' || a.id
@@ -313,6 +314,7 @@ struct UserRow {
     person: Person,
     balance: i64,
     charged: i64,
+    carried: i64,
     keys: i64,
     identities: i64,
 }
@@ -322,8 +324,8 @@ impl From<UserRow> for User {
         User {
             can_sign_in: row.person.password_hash.is_some() || row.identities > 0,
             account: row.person.into(),
-            balance: Nanos(row.balance),
-            charged: Nanos(row.charged),
+            balance: Nanos(row.balance).saturating_sub(Nanos(row.carried)),
+            charged: Nanos(row.charged).saturating_add(Nanos(row.carried)),
             keys: row.keys,
         }
     }

@@ -60,6 +60,8 @@ struct Invariant {
     sql: &'static str,
 }
 
+// What leases carry of charges has not reached keys and wallets yet, and is added to what they have stored.
+//
 // Two sums are compared by adding up the rows of both sides at once: SQLite has no way to join both ways (FULL JOIN) but
 // row by row, which takes hours where there are a hundred thousand accounts.
 
@@ -67,13 +69,15 @@ struct Invariant {
 const OF_ACCOUNTS: &[Invariant] = &[
     Invariant {
         name: "all balances add up to nothing",
-        sql: "SELECT 'the ledger', CAST(SUM(balance_nanos) AS BIGINT), CAST(0 AS BIGINT) FROM ledger_accounts
-            HAVING SUM(balance_nanos) <> 0",
+        sql: "SELECT 'the ledger', CAST(SUM(balance) AS BIGINT), CAST(0 AS BIGINT) FROM (
+                SELECT balance_nanos AS balance FROM ledger_accounts UNION ALL SELECT -carried_nanos FROM leases WHERE carried_nanos > 0
+            ) AS sides HAVING SUM(balance) <> 0",
     },
     Invariant {
         name: "a balance is the sum of its entries",
         sql: "SELECT id, CAST(SUM(stored) AS BIGINT), CAST(SUM(expected) AS BIGINT) FROM (
                 SELECT id, balance_nanos AS stored, 0 AS expected FROM ledger_accounts
+                UNION ALL SELECT 'wallet:' || account, -carried_nanos, 0 FROM leases WHERE carried_nanos > 0
                 UNION ALL SELECT credit, 0, amount_nanos FROM entries UNION ALL SELECT debit, 0, -amount_nanos FROM entries
             ) AS sides GROUP BY id HAVING SUM(stored) <> SUM(expected)",
     },
@@ -115,6 +119,7 @@ const OF_ACCOUNTS: &[Invariant] = &[
         sql: "SELECT id, CAST(SUM(stored) AS BIGINT), CAST(SUM(expected) AS BIGINT) FROM (
                 SELECT 'wallet:' || account AS id, net_nanos AS stored, 0 AS expected FROM activity
                 UNION ALL SELECT id, 0, charged_nanos FROM ledger_accounts WHERE kind = 'wallet'
+                UNION ALL SELECT 'wallet:' || account, 0, carried_nanos FROM leases WHERE carried_nanos > 0
             ) AS sides GROUP BY id HAVING SUM(stored) <> SUM(expected)",
     },
     Invariant {
@@ -136,7 +141,7 @@ const OF_ACCOUNTS: &[Invariant] = &[
         name: "a wallet has lent the sum of its leases",
         sql: "SELECT id, CAST(SUM(stored) AS BIGINT), CAST(SUM(expected) AS BIGINT) FROM (
                 SELECT id, leased_nanos AS stored, 0 AS expected FROM ledger_accounts
-                UNION ALL SELECT 'wallet:' || account, 0, amount_nanos FROM leases
+                UNION ALL SELECT 'wallet:' || account, 0, amount_nanos + carried_nanos FROM leases
             ) AS sides GROUP BY id HAVING SUM(stored) <> SUM(expected)",
     },
 ];
@@ -146,13 +151,14 @@ const OF_KEYS: &[Invariant] = &[
     Invariant {
         name: "a key has lent the sum of its leases",
         sql: "SELECT k.hash, k.leased_nanos, CAST(COALESCE(l.amount, 0) AS BIGINT)
-            FROM keys k LEFT JOIN (SELECT key_hash, SUM(amount_nanos) AS amount FROM leases GROUP BY key_hash) AS l ON l.key_hash = k.hash
+            FROM keys k LEFT JOIN (SELECT key_hash, SUM(amount_nanos + carried_nanos) AS amount FROM leases GROUP BY key_hash) AS l ON l.key_hash = k.hash
             WHERE k.leased_nanos <> COALESCE(l.amount, 0)",
     },
     Invariant {
         name: "a key's usage is the sum of its activity",
         sql: "SELECT hash, CAST(SUM(stored) AS BIGINT), CAST(SUM(expected) AS BIGINT) FROM (
                 SELECT hash, usage_nanos AS stored, 0 AS expected FROM keys
+                UNION ALL SELECT key_hash, carried_nanos, 0 FROM leases WHERE carried_nanos > 0
                 UNION ALL SELECT key_hash, 0, net_nanos FROM activity
             ) AS sides GROUP BY hash HAVING SUM(stored) <> SUM(expected)",
     },
@@ -161,35 +167,45 @@ const OF_KEYS: &[Invariant] = &[
         name: "a key's usage is the sum of its charges",
         sql: "SELECT hash, CAST(SUM(stored) AS BIGINT), CAST(SUM(expected) AS BIGINT) FROM (
                 SELECT hash, usage_nanos AS stored, 0 AS expected FROM keys
+                UNION ALL SELECT key_hash, carried_nanos, 0 FROM leases WHERE carried_nanos > 0
                 UNION ALL SELECT key_hash, 0, net_nanos FROM generations
             ) AS sides WHERE (SELECT before_at FROM forgotten) = 0 GROUP BY hash HAVING SUM(stored) <> SUM(expected)",
     },
     Invariant {
         name: "a key's usage of a day is the sum of its charges since",
-        sql: "SELECT k.hash, k.usage_daily_nanos, CAST(COALESCE(g.used, 0) AS BIGINT)
+        sql: "SELECT k.hash, CAST(k.usage_daily_nanos + COALESCE(carried.nanos, 0) AS BIGINT), CAST(COALESCE(g.used, 0) AS BIGINT)
             FROM keys k LEFT JOIN (
                 SELECT g.key_hash, SUM(g.net_nanos) AS used FROM generations g JOIN keys k ON k.hash = g.key_hash
                 WHERE g.settled_at >= k.day_start GROUP BY g.key_hash
-            ) AS g ON g.key_hash = k.hash
-            WHERE k.usage_daily_nanos <> COALESCE(g.used, 0) AND k.day_start > (SELECT before_at FROM forgotten) + 86400000",
+            ) AS g ON g.key_hash = k.hash LEFT JOIN (
+                SELECT l.key_hash, SUM(l.carried_nanos) AS nanos FROM leases l JOIN keys k ON k.hash = l.key_hash
+                WHERE l.carried_nanos > 0 AND l.carried_day >= k.day_start GROUP BY l.key_hash
+            ) AS carried ON carried.key_hash = k.hash
+            WHERE k.usage_daily_nanos + COALESCE(carried.nanos, 0) <> COALESCE(g.used, 0) AND k.day_start > (SELECT before_at FROM forgotten) + 86400000",
     },
     Invariant {
         name: "a key's usage of a week is the sum of its charges since",
-        sql: "SELECT k.hash, k.usage_weekly_nanos, CAST(COALESCE(g.used, 0) AS BIGINT)
+        sql: "SELECT k.hash, CAST(k.usage_weekly_nanos + COALESCE(carried.nanos, 0) AS BIGINT), CAST(COALESCE(g.used, 0) AS BIGINT)
             FROM keys k LEFT JOIN (
                 SELECT g.key_hash, SUM(g.net_nanos) AS used FROM generations g JOIN keys k ON k.hash = g.key_hash
                 WHERE g.settled_at >= k.week_start GROUP BY g.key_hash
-            ) AS g ON g.key_hash = k.hash
-            WHERE k.usage_weekly_nanos <> COALESCE(g.used, 0) AND k.week_start > (SELECT before_at FROM forgotten) + 86400000",
+            ) AS g ON g.key_hash = k.hash LEFT JOIN (
+                SELECT l.key_hash, SUM(l.carried_nanos) AS nanos FROM leases l JOIN keys k ON k.hash = l.key_hash
+                WHERE l.carried_nanos > 0 AND l.carried_day >= k.week_start GROUP BY l.key_hash
+            ) AS carried ON carried.key_hash = k.hash
+            WHERE k.usage_weekly_nanos + COALESCE(carried.nanos, 0) <> COALESCE(g.used, 0) AND k.week_start > (SELECT before_at FROM forgotten) + 86400000",
     },
     Invariant {
         name: "a key's usage of a month is the sum of its charges since",
-        sql: "SELECT k.hash, k.usage_monthly_nanos, CAST(COALESCE(g.used, 0) AS BIGINT)
+        sql: "SELECT k.hash, CAST(k.usage_monthly_nanos + COALESCE(carried.nanos, 0) AS BIGINT), CAST(COALESCE(g.used, 0) AS BIGINT)
             FROM keys k LEFT JOIN (
                 SELECT g.key_hash, SUM(g.net_nanos) AS used FROM generations g JOIN keys k ON k.hash = g.key_hash
                 WHERE g.settled_at >= k.month_start GROUP BY g.key_hash
-            ) AS g ON g.key_hash = k.hash
-            WHERE k.usage_monthly_nanos <> COALESCE(g.used, 0) AND k.month_start > (SELECT before_at FROM forgotten) + 86400000",
+            ) AS g ON g.key_hash = k.hash LEFT JOIN (
+                SELECT l.key_hash, SUM(l.carried_nanos) AS nanos FROM leases l JOIN keys k ON k.hash = l.key_hash
+                WHERE l.carried_nanos > 0 AND l.carried_day >= k.month_start GROUP BY l.key_hash
+            ) AS carried ON carried.key_hash = k.hash
+            WHERE k.usage_monthly_nanos + COALESCE(carried.nanos, 0) <> COALESCE(g.used, 0) AND k.month_start > (SELECT before_at FROM forgotten) + 86400000",
     },
 ];
 

@@ -1,10 +1,29 @@
 //! What a run generated, and how many tokens that is: for runs whose provider does not say, such as
 //! those that were cut off, whose usage would have come last.
 //!
-//! Pure, and not for the way of every request: the tokenizer takes a moment and some 60 MB to unfold when
-//! it is first needed, so that [`super::meter`] calls it on a thread that may block.
+//! Not for the way of every request: the tokenizer takes a moment and some 60 MB to unfold when it is first needed, so that
+//! whoever counts does so [`aside`].
+
+use std::sync::LazyLock;
+use std::thread;
+
+use tokio::sync::Semaphore;
+use tokio::task::{JoinError, spawn_blocking};
 
 use crate::domain::json::{self, JsonText};
+
+/// Who counts takes turns: more threads than there are processors count no faster, and each holds memory of its own.
+static TURNS: LazyLock<Semaphore> =
+    LazyLock::new(|| Semaphore::new(thread::available_parallelism().map_or(1, usize::from)));
+
+/// Counts on a thread that may block. Fails where counting panics.
+pub async fn aside<T: Send + 'static>(
+    count: impl FnOnce() -> T + Send + 'static,
+) -> Result<T, JoinError> {
+    // Nobody closes it.
+    let _turn = TURNS.acquire().await;
+    spawn_blocking(count).await
+}
 
 /// How many tokens `text` is: exact for OpenAI's models since GPT-4o, and close for the vocabularies of
 /// like size that others have. There is one tokenizer for every family, since each takes its tables in

@@ -1,8 +1,6 @@
 //! Counts a run as it passes: usage, finish reason, times. Knows no price.
 
-use tokio::task::spawn_blocking;
-
-use super::count::{Counted, Generated};
+use super::count::{self, Counted, Generated};
 use super::sanity::fitting;
 use crate::domain::event::{About, Choice, Event, Finish, FinishReason, Message, Reply};
 use crate::domain::usage::{Tokens, Usage, UsageSource};
@@ -105,7 +103,7 @@ impl Meter {
     pub async fn count(&mut self) -> Counted {
         let generated = std::mem::take(&mut self.generated);
         let bytes = generated.bytes();
-        let counted = spawn_blocking(move || generated.count()).await;
+        let counted = count::aside(move || generated.count()).await;
         counted.unwrap_or_else(|error| {
             tracing::error!(%error, "an answer could not be counted; its length is charged");
             Counted {

@@ -107,18 +107,24 @@ impl TestDb {
 
     /// Runs a statement behind the store's back.
     pub(crate) async fn tamper(&self, sql: &str) {
+        self.try_tamper(sql).await.unwrap();
+    }
+
+    /// Likewise, where the database may refuse.
+    pub(crate) async fn try_tamper(&self, sql: &str) -> Result<(), sqlx::Error> {
         let sql = AssertSqlSafe(sql.to_owned());
         match &self.database {
             Database::Sqlite { file } => {
                 let options = SqliteConnectOptions::new().filename(file);
-                let mut connection = SqliteConnection::connect_with(&options).await.unwrap();
-                sqlx::raw_sql(sql).execute(&mut connection).await.unwrap();
+                let mut connection = SqliteConnection::connect_with(&options).await?;
+                sqlx::raw_sql(sql).execute(&mut connection).await?;
             }
             Database::Postgres { url, .. } => {
-                let mut connection = PgConnection::connect(url.expose()).await.unwrap();
-                sqlx::raw_sql(sql).execute(&mut connection).await.unwrap();
+                let mut connection = PgConnection::connect(url.expose()).await?;
+                sqlx::raw_sql(sql).execute(&mut connection).await?;
             }
         }
+        Ok(())
     }
 
     /// Every row of every table, as text. Empty on SQLite, whose file has them.

@@ -3,19 +3,20 @@
 //! The driver of the store's other statements (sqlx) copies every value to another thread and waits for it statement by
 //! statement, which costs several times what SQLite's own work does. The clerk takes a whole batch at once and binds values
 //! where they lie (rusqlite, over the same library). Its thread has a name, so that what the ledger costs can be told from
-//! the rest.
+//! the rest, and a runtime: the ledger's writer lives there, and settles without handing anything over.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::sync::Arc;
-use std::thread::{self, JoinHandle};
+use std::thread::{self, JoinHandle, ThreadId};
 use std::time::Duration;
 
 use parking_lot::Mutex;
 use rusqlite::Connection;
 use sqlx::Sqlite;
 use sqlx::pool::PoolConnection;
-use tokio::sync::{mpsc, oneshot};
+use tokio::runtime::{Builder, Handle};
+use tokio_util::sync::{CancellationToken, DropGuard};
 
 use super::{Settlement, Uncovered, sqlite};
 use crate::domain::calendar::Windows;
@@ -27,97 +28,101 @@ const NAME: &str = "ledger";
 /// Statements that stay prepared: those of [`sqlite`] and of shares.
 const PREPARED: usize = 32;
 
-/// A batch to settle, and whose turn it is to write meanwhile.
-struct Order {
-    day: Vec<Arc<Settlement>>,
-    windows: Windows,
-    turn: PoolConnection<Sqlite>,
-    reply: oneshot::Sender<(Settled, PoolConnection<Sqlite>)>,
-}
-
 type Settled = Result<Vec<Uncovered>, StoreError>;
 
-/// The clerk's desk, where batches are handed in.
+/// The clerk's thread, and its way to the file.
 #[derive(Debug)]
 pub(in crate::store) struct Clerk {
+    books: Arc<Books>,
+    runtime: Handle,
+    thread: ThreadId,
     /// `None` once it is closed.
-    desk: Mutex<Option<(mpsc::Sender<Order>, JoinHandle<()>)>>,
+    running: Mutex<Option<(DropGuard, JoinHandle<()>)>>,
 }
 
+/// The connection, used on the clerk's thread alone; `None` once it is closed.
+#[derive(Debug)]
+struct Books(Mutex<Option<Connection>>);
+
 impl Clerk {
-    /// Opens the file, which is there and up to date, and starts the thread.
+    /// Starts the thread, and opens the file, which is there and up to date.
     pub(in crate::store) async fn open(
         file: &Path,
         patience: Duration,
         pragmas: &'static [(&'static str, &'static str)],
     ) -> Result<Self, StoreError> {
+        let runtime = Builder::new_current_thread().enable_time().build();
+        let runtime = runtime.map_err(sqlx::Error::Io)?;
+        let handle = runtime.handle().clone();
+        let stop = CancellationToken::new();
+        let until = stop.clone();
+        let thread = thread::Builder::new().name(NAME.to_owned());
+        let thread = thread.spawn(move || runtime.block_on(until.cancelled()));
+        let (thread, stop) = (thread.map_err(sqlx::Error::Io)?, stop.drop_guard());
         let file = file.to_owned();
-        let (orders, mut inbox) = mpsc::channel::<Order>(1);
-        let (ready, opened) = oneshot::channel();
-        let work = move || match open(&file, patience, pragmas) {
-            Ok(mut connection) => {
-                let _ = ready.send(Ok(()));
-                while let Some(order) = inbox.blocking_recv() {
-                    let Order {
-                        day,
-                        windows,
-                        turn,
-                        reply,
-                    } = order;
-                    // Whatever befalls one batch, the next is settled; a transaction that is dropped is rolled back.
-                    let settle = || sqlite::settle(&mut connection, &day, &windows);
-                    let settled = catch_unwind(AssertUnwindSafe(settle));
-                    let settled = settled.unwrap_or(Err(StoreError::Late));
-                    // Whoever waits no longer asks again: a row that is settled is not settled twice.
-                    let _ = reply.send((settled, turn));
-                }
-            }
-            Err(error) => _ = ready.send(Err(error)),
-        };
-        let runtime = tokio::runtime::Handle::current();
-        let thread = thread::Builder::new().name(NAME.to_owned()).spawn(move || {
-            // A turn that nobody waits for goes back to its pool by a task.
-            let _inside = runtime.enter();
-            work();
-        });
-        let thread = thread.map_err(sqlx::Error::Io)?;
-        opened.await.unwrap_or(Err(StoreError::Late))?;
+        let opened = handle.spawn(async move { open(&file, patience, pragmas) });
+        let connection = opened.await.map_err(|_| StoreError::Late)??;
         Ok(Clerk {
-            desk: Mutex::new(Some((orders, thread))),
+            books: Arc::new(Books(Mutex::new(Some(connection)))),
+            runtime: handle,
+            thread: thread.thread().id(),
+            running: Mutex::new(Some((stop, thread))),
         })
+    }
+
+    /// Where its tasks run.
+    pub(in crate::store) fn runtime(&self) -> &Handle {
+        &self.runtime
     }
 
     /// Settles rows that count in the same windows, all of them or none, and ends the turn. Says which leases fell short.
     pub(super) async fn settle(
         &self,
-        day: Vec<Arc<Settlement>>,
+        day: &[Arc<Settlement>],
         windows: Windows,
         turn: PoolConnection<Sqlite>,
     ) -> Settled {
-        let orders = self.desk.lock().as_ref().map(|(orders, _)| orders.clone());
-        let orders = orders.ok_or(sqlx::Error::PoolClosed)?;
-        let (reply, settled) = oneshot::channel();
-        let order = Order {
-            day,
-            windows,
-            turn,
-            reply,
-        };
-        orders.send(order).await.map_err(|_| StoreError::Late)?;
-        // The turn ends here, where its task need not be handed to another thread.
-        let (settled, _turn) = settled.await.map_err(|_| StoreError::Late)?;
-        settled
+        if thread::current().id() == self.thread {
+            let settled = self.books.settle(day, &windows);
+            drop(turn);
+            return settled;
+        }
+        let (books, day) = (Arc::clone(&self.books), day.to_vec());
+        // Goes on, and keeps the turn, where whoever waits has gone: a row that is settled is not settled twice.
+        let settled = self.runtime.spawn(async move {
+            let _turn = turn;
+            books.settle(&day, &windows)
+        });
+        settled.await.map_err(|_| StoreError::Late)?
     }
 
     /// Ends the thread, once what it was given is done, and closes its connection.
     pub(in crate::store) async fn close(&self) {
-        let Some((orders, thread)) = self.desk.lock().take() else {
+        let Some((stop, thread)) = self.running.lock().take() else {
             return;
         };
-        drop(orders);
-        if let Ok(Err(_panic)) = tokio::task::spawn_blocking(|| thread.join()).await {
+        // Tasks have their turns in order: once this one has had its own, all before it have.
+        let _ = self.runtime.spawn(async {}).await;
+        drop(stop);
+        let books = Arc::clone(&self.books);
+        let closed = tokio::task::spawn_blocking(move || {
+            let ended = thread.join();
+            drop(books.0.lock().take());
+            ended
+        });
+        if let Ok(Err(_panic)) = closed.await {
             tracing::error!("the ledger's thread has panicked");
         }
+    }
+}
+
+impl Books {
+    /// Whatever befalls one batch, the next is settled; a transaction that is dropped is rolled back.
+    fn settle(&self, day: &[Arc<Settlement>], windows: &Windows) -> Settled {
+        let mut connection = self.0.lock();
+        let connection = connection.as_mut().ok_or(sqlx::Error::PoolClosed)?;
+        let settle = || sqlite::settle(connection, day, windows);
+        catch_unwind(AssertUnwindSafe(settle)).unwrap_or(Err(StoreError::Late))
     }
 }
 

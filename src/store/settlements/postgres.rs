@@ -11,24 +11,40 @@ use super::{Settlement, Uncovered};
 use crate::domain::calendar::Windows;
 use crate::domain::money::Nanos;
 use crate::store::StoreError;
-use crate::store::accounts::wallet_of;
+use crate::store::counters::count;
 use crate::store::keys::key_hash;
 use crate::store::shares::{self, payable};
 
 type Row = (String, Vec<u8>, i64);
 
-/// Takes the locks in the order of [`crate::store::leases`], and counts the accounts among them; the second part
-/// cannot start before the first is done.
+/// Takes the locks in the order of [`crate::store::leases`], and counts what is not there: leases first, then the accounts
+/// of providers and operator, and the wallets and keys of what leases cannot carry. Each part starts once the one before it
+/// is done.
 const LOCK: &str = "
-    WITH accounts AS MATERIALIZED (SELECT id FROM ledger_accounts WHERE id = ANY($1) ORDER BY id FOR UPDATE),
-    those AS MATERIALIZED (SELECT hash FROM keys WHERE hash = ANY($2) AND (SELECT COUNT(*) FROM accounts) >= 0 ORDER BY hash FOR UPDATE)
-    SELECT (SELECT COUNT(*) FROM accounts) FROM (SELECT COUNT(*) FROM those) AS locked";
+    WITH spent AS (
+        SELECT replica, key_hash, 'wallet:' || account AS wallet, CAST(SUM(net_nanos) AS BIGINT) AS spent
+        FROM UNNEST($1::TEXT[], $2::BYTEA[], $3::TEXT[], $4::BIGINT[]) AS t (replica, key_hash, account, net_nanos)
+        WHERE net_nanos > 0 GROUP BY replica, key_hash, account
+    ), held AS MATERIALIZED (
+        SELECT l.replica, l.key_hash, l.amount_nanos, l.carried_nanos, l.carried_day
+        FROM leases l JOIN spent USING (replica, key_hash) ORDER BY l.key_hash, l.replica FOR UPDATE OF l
+    ), direct AS MATERIALIZED (
+        SELECT spent.wallet, spent.key_hash FROM spent LEFT JOIN held USING (replica, key_hash)
+        WHERE held.amount_nanos IS NULL OR held.amount_nanos < spent.spent OR (held.carried_nanos > 0 AND held.carried_day <> $6)
+    ), accounts AS MATERIALIZED (
+        SELECT id FROM ledger_accounts WHERE id IN (SELECT UNNEST($5) UNION SELECT wallet FROM direct) AND (SELECT COUNT(*) FROM direct) >= 0
+        ORDER BY id FOR UPDATE
+    ), those AS MATERIALIZED (
+        SELECT hash FROM keys WHERE hash IN (SELECT key_hash FROM direct) AND (SELECT COUNT(*) FROM accounts) >= 0 ORDER BY hash FOR UPDATE
+    )
+    SELECT (SELECT COUNT(*) FROM accounts WHERE id = ANY($5)) FROM (SELECT COUNT(*) FROM those) AS locked";
 
 /// Opens the accounts of providers that are owed for the first time.
 const OPEN: &str = "
     INSERT INTO ledger_accounts (id, kind) SELECT id, 'payable' FROM UNNEST($1::TEXT[]) AS t (id) WHERE id LIKE 'payable:%' ORDER BY id
     ON CONFLICT (id) DO NOTHING";
 
+/// A lease that somebody holds now was made after [`LOCK`], and counts as not there: to wait for it would be out of turn.
 const SETTLE: &str = concat!(
     "WITH input AS (
         SELECT * FROM UNNEST($1::TEXT[], $2::TEXT[], $3::TEXT[], $4::BYTEA[], $5::BIGINT[], $6::BIGINT[], $7::TEXT[], $8::TEXT[], $9::TEXT[],
@@ -63,11 +79,21 @@ const SETTLE: &str = concat!(
     ), sums AS (
         SELECT replica, account, key_hash, CAST(SUM(net_nanos) AS BIGINT) AS spent FROM fresh WHERE net_nanos > 0
         GROUP BY replica, account, key_hash
+    ), held AS MATERIALIZED (
+        SELECT leases.replica, leases.key_hash, amount_nanos, carried_nanos, carried_day FROM leases JOIN sums USING (replica, key_hash)
+        FOR UPDATE OF leases SKIP LOCKED
+    ), carried AS (
+        UPDATE leases SET amount_nanos = leases.amount_nanos - s.spent, carried_nanos = leases.carried_nanos + s.spent, carried_day = $19
+        FROM sums s JOIN held USING (replica, key_hash)
+        WHERE leases.replica = s.replica AND leases.key_hash = s.key_hash
+            AND held.amount_nanos >= s.spent AND (held.carried_nanos = 0 OR held.carried_day = $19)
+        RETURNING leases.replica, leases.key_hash
     ), spent AS (
-        SELECT sums.*, LEAST(spent, COALESCE(amount_nanos, 0)) AS covered FROM sums LEFT JOIN leases USING (replica, key_hash)
+        SELECT sums.*, LEAST(spent, COALESCE(amount_nanos, 0)) AS covered
+        FROM sums LEFT JOIN held USING (replica, key_hash) LEFT JOIN carried USING (replica, key_hash) WHERE carried.replica IS NULL
     ), leased AS (
         UPDATE leases SET amount_nanos = leases.amount_nanos - s.covered FROM spent s
-        WHERE leases.replica = s.replica AND leases.key_hash = s.key_hash
+        WHERE leases.replica = s.replica AND leases.key_hash = s.key_hash AND s.covered > 0
     ), counted AS (
         UPDATE keys SET ",
     count!("s.spent", "s.covered", "$19", "$20", "$21"),
@@ -112,7 +138,7 @@ pub(super) async fn settle(
         .flat_map(|row| {
             let operator = (row.fee() != row.discount()).then(|| "operator:fees".to_owned());
             let shared = shares::of(row).map(|share| share.provider);
-            [wallet(row), payable(row.payee())]
+            [payable(row.payee())]
                 .into_iter()
                 .chain(operator)
                 .chain(shared)
@@ -121,8 +147,7 @@ pub(super) async fn settle(
     let accounts: Vec<String> = accounts.into_iter().collect();
     let mut tx = pool.begin().await?;
     if !accounts.is_empty() {
-        let lock = sqlx::query_scalar(LOCK).bind(&accounts).bind(&columns.keys);
-        let locked: i64 = lock.fetch_one(&mut *tx).await?;
+        let locked = lock(&mut tx, &columns, &accounts, windows.day).await?;
         if usize::try_from(locked) != Ok(accounts.len()) {
             // What is not there cannot be locked in its turn, and made later it would be locked out of turn.
             tx.rollback().await?;
@@ -130,11 +155,7 @@ pub(super) async fn settle(
             sqlx::query(OPEN).bind(&accounts).execute(&mut *tx).await?;
             tx.commit().await?;
             tx = pool.begin().await?;
-            sqlx::query(LOCK)
-                .bind(&accounts)
-                .bind(&columns.keys)
-                .execute(&mut *tx)
-                .await?;
+            lock(&mut tx, &columns, &accounts, windows.day).await?;
         }
     }
     let short: Vec<Row> = sqlx::query_as(SETTLE)
@@ -166,6 +187,23 @@ pub(super) async fn settle(
     short.into_iter().map(Uncovered::try_from).collect()
 }
 
+/// Locks what a batch changes. Answers how many of these accounts of providers and operator there are.
+async fn lock(
+    tx: &mut PgConnection,
+    columns: &Columns<'_>,
+    accounts: &[String],
+    day: i64,
+) -> Result<i64, StoreError> {
+    let lock = sqlx::query_scalar(LOCK)
+        .bind(&columns.replicas)
+        .bind(&columns.keys)
+        .bind(&columns.accounts)
+        .bind(&columns.net)
+        .bind(accounts)
+        .bind(day);
+    Ok(lock.fetch_one(tx).await?)
+}
+
 /// Enters the shares of a batch that was settled in this transaction.
 async fn enter_shares(tx: &mut PgConnection, batch: &[&Settlement]) -> Result<(), StoreError> {
     for row in batch {
@@ -188,10 +226,6 @@ async fn enter_shares(tx: &mut PgConnection, batch: &[&Settlement]) -> Result<()
         }
     }
     Ok(())
-}
-
-fn wallet(row: &Settlement) -> String {
-    wallet_of(&row.generation.account)
 }
 
 impl TryFrom<Row> for Uncovered {

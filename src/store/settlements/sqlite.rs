@@ -4,12 +4,15 @@
 use std::sync::Arc;
 
 use rusqlite::types::{ToSqlOutput, ValueRef};
-use rusqlite::{CachedStatement, Connection, Transaction, TransactionBehavior, params};
+use rusqlite::{
+    CachedStatement, Connection, OptionalExtension as _, Transaction, TransactionBehavior, params,
+};
 
 use super::sums::{Spender, Sums};
 use super::{Settlement, Uncovered};
 use crate::domain::calendar::Windows;
 use crate::domain::money::Nanos;
+use crate::store::counters::count;
 use crate::store::{StoreError, shares};
 
 /// Keeps a run; one that is there already stays as it is.
@@ -34,6 +37,9 @@ const USED: &str = concat!(
     add_activity!()
 );
 
+/// A lease carries a charge that it covers, of the one day of which it carries any.
+const CARRY: &str = "UPDATE leases SET amount_nanos = amount_nanos - ?3, carried_nanos = carried_nanos + ?3, carried_day = ?4
+    WHERE replica = ?1 AND key_hash = ?2 AND amount_nanos >= ?3 AND (carried_nanos = 0 OR carried_day = ?4)";
 const LEASED: &str = "SELECT amount_nanos FROM leases WHERE replica = ?1 AND key_hash = ?2";
 const LEASE: &str =
     "UPDATE leases SET amount_nanos = amount_nanos - ?3 WHERE replica = ?1 AND key_hash = ?2";
@@ -51,12 +57,13 @@ const EARNED: &str =
 
 /// All of them, to be looked at by [`crate::store::plans`].
 #[cfg(test)]
-pub(in crate::store) const STATEMENTS: [&str; 11] = [
+pub(in crate::store) const STATEMENTS: [&str; 12] = [
     RUN,
     CHARGE,
     FEE,
     DISCOUNT,
     USED,
+    CARRY,
     LEASED,
     LEASE,
     KEY,
@@ -185,42 +192,57 @@ fn write_activity(
     Ok(())
 }
 
-/// Takes charges from leases, keys and wallets. Says which leases fell short.
+/// Takes charges from leases, and from keys and wallets what leases cannot carry. Says which leases fell short.
 fn take_money(
     tx: &Transaction<'_>,
     sums: &Sums<'_>,
     windows: &Windows,
 ) -> Result<Vec<Uncovered>, StoreError> {
-    let mut leased = tx.prepare_cached(LEASED)?;
-    let mut lease = tx.prepare_cached(LEASE)?;
-    let mut key = tx.prepare_cached(KEY)?;
-    let mut wallet = tx.prepare_cached(WALLET)?;
+    let mut carry = tx.prepare_cached(CARRY)?;
     let mut short = Vec::new();
     for (spender, &spent) in &sums.spent {
-        let Spender {
-            replica,
-            key: hash,
-            account,
-        } = spender;
-        let mut rows = leased.query(params![replica, hash.as_bytes()])?;
-        let left: i64 = rows.next()?.map_or(Ok(0), |row| row.get(0))?;
-        drop(rows);
-        let covered = spent.min(left);
-        if covered > 0 {
-            lease.execute(params![replica, hash.as_bytes(), covered])?;
-        }
-        let Windows { day, week, month } = windows;
-        key.execute(params![hash.as_bytes(), spent, covered, day, week, month])?;
-        wallet.execute(params![account, spent, covered])?;
-        if spent > covered {
-            short.push(Uncovered {
-                replica: (*replica).to_owned(),
-                key: *hash,
-                amount: Nanos(spent - covered),
-            });
+        let Spender { replica, key, .. } = spender;
+        let carried = carry.execute(params![replica, key.as_bytes(), spent, windows.day])?;
+        if carried == 0 {
+            let covered = take_at_once(tx, spender, spent, windows)?;
+            if covered < spent {
+                short.push(Uncovered {
+                    replica: (*replica).to_owned(),
+                    key: *key,
+                    amount: Nanos(spent - covered),
+                });
+            }
         }
     }
     Ok(short)
+}
+
+/// Takes a charge from its key and wallet at once. Answers how much of it the lease had.
+fn take_at_once(
+    tx: &Transaction<'_>,
+    spender: &Spender<'_>,
+    spent: i64,
+    windows: &Windows,
+) -> Result<i64, StoreError> {
+    let Spender {
+        replica,
+        key,
+        account,
+    } = spender;
+    let Windows { day, week, month } = windows;
+    let (lease, hash) = (params![replica, key.as_bytes()], key.as_bytes());
+    let left = tx
+        .prepare_cached(LEASED)?
+        .query_row(lease, |row| row.get(0))
+        .optional()?;
+    let covered = left.map_or(0, |left: i64| left.min(spent));
+    tx.prepare_cached(LEASE)?
+        .execute(params![replica, hash, covered])?;
+    tx.prepare_cached(KEY)?
+        .execute(params![hash, spent, covered, day, week, month])?;
+    tx.prepare_cached(WALLET)?
+        .execute(params![account, spent, covered])?;
+    Ok(covered)
 }
 
 /// Gives the operator and the providers what is theirs.

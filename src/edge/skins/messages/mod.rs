@@ -10,7 +10,6 @@ use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use http::HeaderMap;
 use serde_json::{Value, json};
-use tokio::task::spawn_blocking;
 
 mod answer;
 mod error;
@@ -61,7 +60,7 @@ pub async fn count_tokens(
     caller?;
     let (chat, _) = request::read(request::with_max_tokens(body?.0)?)?;
     let call = in_chat(chat, &headers)?;
-    let counted = spawn_blocking(move || tokens(&call)).await;
+    let counted = count::aside(move || tokens(&call)).await;
     let input_tokens = counted.map_err(|_| ApiError::internal())?;
     Ok(Json(json!({ "input_tokens": input_tokens })))
 }
