@@ -6,6 +6,7 @@ WORKDIR /build
 # The dependencies change seldom: they are built against an empty crate, in a layer that a change of the source keeps.
 # The benchmarks that the manifest names are never built here and stay empty.
 COPY Cargo.toml Cargo.lock ./
+COPY .cargo .cargo
 RUN mkdir -p src benches/gateway benches/parts \
  && echo 'fn main() {}' | tee src/main.rs benches/gateway/main.rs > benches/parts/main.rs \
  && touch src/lib.rs \

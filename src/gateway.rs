@@ -283,11 +283,11 @@ impl Stages {
         };
         match rank::rank(plan, &situation) {
             Ok(ranked) => {
-                run.route = Some(report::route(plan.strategy, &ranked.verdicts));
+                run.route = Some(Arc::new(report::route(plan.strategy, &ranked.verdicts)));
                 Ok(ranked.candidates)
             }
             Err(error) => {
-                run.route = Some(report::route(plan.strategy, error.verdicts()));
+                run.route = Some(Arc::new(report::route(plan.strategy, error.verdicts())));
                 Err(error.suggesting(plan, catalog))
             }
         }

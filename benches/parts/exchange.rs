@@ -179,7 +179,7 @@ fn head() -> Head {
         id: GenerationId::new(1_764_000_000_000),
         created: 1_764_000_000,
         model: ModelId::from("acme/orca"),
-        provider: "NorthHost".to_owned(),
+        provider: "NorthHost".into(),
     }
 }
 

@@ -55,7 +55,7 @@ pub(super) fn snapshot(
         .map(|built| (built.provider.slug.clone(), built.provider))
         .collect();
     Snapshot {
-        version: version(&models),
+        version: version(&models).into(),
         models,
         providers,
         by_slug,
@@ -107,7 +107,7 @@ fn provider<'a>(
     let base_url = expand(written, environment, &mut missing);
     let provider = Provider {
         slug: ProviderSlug::from(row.slug.as_str()),
-        name: row.name.clone(),
+        name: row.name.as_str().into(),
         wire,
         base_url,
         auth,

@@ -64,7 +64,7 @@ pub(crate) fn endpoint(tag: &str, prompt: i64, completion: i64) -> Endpoint {
 pub(crate) fn provider(slug: &str) -> Provider {
     Provider {
         slug: ProviderSlug::from(slug),
-        name: format!("{slug} Inc"),
+        name: format!("{slug} Inc").into(),
         wire: WireName::Openai,
         base_url: "http://127.0.0.1:1/v1".to_owned(),
         auth: Auth::None,

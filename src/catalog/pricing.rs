@@ -28,7 +28,7 @@ pub(super) fn pricing(id: &str, row: &EndpointRow, problems: &mut Vec<Problem>) 
         base,
         tiers,
         schedule,
-        source: row.source.clone().unwrap_or_default(),
+        source: row.source.as_deref().unwrap_or_default().into(),
     }
 }
 

@@ -20,7 +20,7 @@ use crate::wire::sign::AwsKey;
 #[derive(Debug, Default)]
 pub struct Snapshot {
     /// Names the prices: the beginning of a hash of every endpoint's, so that it changes when any of them does.
-    pub version: String,
+    pub version: Arc<str>,
     /// Every model with at least one endpoint, enabled or not, sorted by id.
     pub models: Vec<Arc<Model>>,
     /// Providers by slug, enabled or not.
@@ -213,7 +213,7 @@ pub struct Provider {
     /// The slug, such as `together`.
     pub slug: ProviderSlug,
     /// The display name.
-    pub name: String,
+    pub name: Arc<str>,
     /// Its protocol, unless an endpoint says otherwise.
     pub wire: WireName,
     /// The address of its API, version segment included, no trailing slash.
@@ -329,7 +329,7 @@ pub struct Pricing {
     /// A time-of-day schedule.
     pub schedule: Option<Schedule>,
     /// Where the prices come from: `models.dev`, `list-prices`, `litellm`, `config`.
-    pub source: String,
+    pub source: Arc<str>,
 }
 
 impl Pricing {

@@ -293,7 +293,7 @@ fn an_operators_providers_make_one_model_with_endpoints_in_the_order_written() {
         panic!("{orca:?}")
     };
     assert_eq!(first.pricing.base.prompt, Picos(1_000_000));
-    assert_eq!(first.pricing.source, "config");
+    assert_eq!(&*first.pricing.source, "config");
     assert_eq!(
         first.supported_parameters,
         [
@@ -307,7 +307,7 @@ fn an_operators_providers_make_one_model_with_endpoints_in_the_order_written() {
     assert_eq!(first.data_policy.retains_prompts, Some(false));
     let lab_a = &first.provider;
     assert_eq!(
-        (lab_a.name.as_str(), lab_a.base_url.as_str(), lab_a.cancels),
+        (&*lab_a.name, lab_a.base_url.as_str(), lab_a.cancels),
         ("Lab A", "http://127.0.0.1:9101/v1", false)
     );
     assert_eq!(lab_a.headers[0].0, "x-region");

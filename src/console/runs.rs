@@ -24,7 +24,7 @@ pub(super) fn table(runs: &[StoredGeneration], now: i64) -> Markup {
                         tr {
                             th scope="row" { a href=(address(run)) { (ago(run.created_at, now)) } }
                             td data-name="Model" { span { (model(run)) " " (outcome(run)) } }
-                            td data-name="Provider" { (run.served.as_ref().map_or("none answered", |served| served.provider_name.as_str())) }
+                            td data-name="Provider" { (run.served.as_ref().map_or("none answered", |served| &*served.provider_name)) }
                             td.num data-name="Tokens" { (tokens(run)) }
                             td.num data-name="Time" { (taken(run)) }
                             td.num data-name="Cost" { (dollars(run.charge.net)) }

@@ -3,6 +3,8 @@
 //! A whole answer is a [`Reply`]; a streamed one is a sequence of [`Event`]s whose [`Choice`]s
 //! carry pieces of the same fields. Text stays in its JSON literal (see [`JsonText`]).
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 
 use super::ids::ModelId;
@@ -59,7 +61,7 @@ pub struct Maker {
     /// The model.
     pub model: ModelId,
     /// The provider's display name.
-    pub provider: String,
+    pub provider: Arc<str>,
 }
 
 /// An event of a provider's that goes to the client as it is.

@@ -1,40 +1,52 @@
 //! The record of one run: what the ledger stores and `GET /generation` shows (contract 14, 15.10).
 
+use std::sync::Arc;
+
 use serde::{Deserialize, Serialize};
 
 use super::ids::{AccountId, EndpointTag, GenerationId, KeyHash, ModelId, ProviderSlug};
 use super::money::Nanos;
-use super::route::Route;
+use super::route::{Route, Word};
 use super::search::Searched;
 use super::terms::Terms;
 use super::usage::{Tokens, Usage, is_default};
 
-/// One run as the client saw it, with its attempts and its charge.
+/// One run as the client saw it, with its attempts and its charge. Written as a record, it leaves out [`Which`] run it is:
+/// that stands beside the record wherever one is kept, and is put in when it is read.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Generation {
     /// The id the client was given; settling the same id twice charges once.
+    #[serde(skip_serializing, default)]
     pub id: GenerationId,
     /// When the run began, Unix milliseconds.
+    #[serde(skip_serializing, default)]
     pub created_at: i64,
     /// Who pays.
+    #[serde(skip_serializing, default)]
     pub account: AccountId,
     /// The key that called.
-    #[serde(with = "key_hash_hex")]
+    #[serde(
+        skip_serializing,
+        default,
+        deserialize_with = "key_hash_hex::deserialize"
+    )]
     pub key: KeyHash,
     /// The endpoint that answered; `None` when none did.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub served: Option<Served>,
     /// The slug as requested.
-    pub requested_model: String,
+    pub requested_model: Arc<str>,
     /// `completions` for chat and text alike, `embeddings` or `rerank` (contract 14.1 `api_type`).
-    pub api_type: String,
+    pub api_type: Word,
     /// Whether the answer was streamed.
+    #[serde(default, skip_serializing_if = "is_default")]
     pub streamed: bool,
     /// Whether the caller left before the end.
+    #[serde(default, skip_serializing_if = "is_default")]
     pub cancelled: bool,
     /// The first choice's finish reason, in the contract's vocabulary.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub finish_reason: Option<String>,
+    pub finish_reason: Option<Word>,
     /// The provider's own word for it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub native_finish_reason: Option<String>,
@@ -62,7 +74,7 @@ pub struct Generation {
     pub attempts: Vec<Attempt>,
     /// How the endpoints to try were chosen; `None` in records of older versions.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub route: Option<Route>,
+    pub route: Option<Arc<Route>>,
     /// What became of the web search that the gateway made for it; `None` where it made none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub search: Option<Searched>,
@@ -83,6 +95,49 @@ pub struct Generation {
     pub external_user: Option<String>,
 }
 
+/// Which run it is, and whose.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Which {
+    /// [`Generation::id`].
+    pub id: GenerationId,
+    /// [`Generation::created_at`].
+    pub created_at: i64,
+    /// [`Generation::account`].
+    pub account: AccountId,
+    /// [`Generation::key`].
+    #[serde(with = "key_hash_hex")]
+    pub key: KeyHash,
+}
+
+impl Generation {
+    /// Which run it is.
+    pub fn which(&self) -> Which {
+        Which {
+            id: self.id.clone(),
+            created_at: self.created_at,
+            account: self.account.clone(),
+            key: self.key,
+        }
+    }
+
+    /// The run that a record is of.
+    pub fn of(which: Which, record: Generation) -> Generation {
+        let Which {
+            id,
+            created_at,
+            account,
+            key,
+        } = which;
+        Generation {
+            id,
+            created_at,
+            account,
+            key,
+            ..record
+        }
+    }
+}
+
 /// The endpoint that answered.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Served {
@@ -91,7 +146,7 @@ pub struct Served {
     /// The provider's slug: whose payable account is credited.
     pub provider: ProviderSlug,
     /// The provider's display name.
-    pub provider_name: String,
+    pub provider_name: Arc<str>,
     /// The endpoint's tag.
     pub endpoint: EndpointTag,
     /// The provider's id of the answer.
@@ -144,14 +199,15 @@ pub struct Charge {
     pub prices: Option<String>,
     /// Where the prices come from: `models.dev`, `config`, …
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub price_source: Option<String>,
+    pub price_source: Option<Arc<str>>,
     /// Which prices were in force: [`crate::catalog::snapshot::Snapshot::version`].
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub catalog_version: Option<String>,
+    pub catalog_version: Option<Arc<str>>,
     /// The account's terms.
     #[serde(default, skip_serializing_if = "is_default")]
     pub terms: Terms,
     /// True when zero-completion insurance made the run free (contract 15.3).
+    #[serde(default, skip_serializing_if = "is_default")]
     pub insured: bool,
 }
 
@@ -159,7 +215,7 @@ pub struct Charge {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Attempt {
     /// The provider's display name.
-    pub provider_name: String,
+    pub provider_name: Arc<str>,
     /// The endpoint's tag.
     pub endpoint: EndpointTag,
     /// The model that was tried.

@@ -33,6 +33,13 @@ macro_rules! text_id {
             }
         }
 
+        /// No name.
+        impl Default for $name {
+            fn default() -> Self {
+                $name(Arc::default())
+            }
+        }
+
         impl fmt::Display for $name {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
                 f.write_str(&self.0)
@@ -79,7 +86,7 @@ impl AccountId {
 }
 
 /// The SHA-256 of a whole key string: the only form in which a key is stored or cached.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct KeyHash([u8; 32]);
 
 impl KeyHash {

@@ -2,6 +2,7 @@
 //! stood. The one record behind the routing report, the generation's record and the command line.
 
 use std::borrow::Cow;
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
@@ -29,7 +30,7 @@ pub struct Considered {
     /// The endpoint's tag.
     pub endpoint: EndpointTag,
     /// The provider's display name.
-    pub provider: String,
+    pub provider: Arc<str>,
     /// Where it stood, or why it might not serve.
     #[serde(flatten)]
     pub verdict: Verdict,
@@ -81,9 +82,9 @@ pub struct Standpoint {
 #[derive(Clone, Debug)]
 pub struct Report {
     /// The slug as requested.
-    pub requested: String,
+    pub requested: Arc<str>,
     /// How the endpoint was chosen.
-    pub route: Route,
+    pub route: Arc<Route>,
     /// What became of the web search; `None` where the gateway made none.
     pub search: Option<Searched>,
     /// Every try; when the run was answered, the last of them did.

@@ -522,7 +522,7 @@ fn all_failed(exhausted: &Exhausted) -> ApiError {
             .unavailable(Availability::ModelUnavailableUpstream, false, &models),
         _ => ApiError::new(StatusCode::BAD_GATEWAY, "No provider could answer"),
     };
-    let error = error.with("provider_name", last.endpoint.provider.name.clone());
+    let error = error.with("provider_name", &*last.endpoint.provider.name);
     match exhausted.attempts.len() {
         0 | 1 => error,
         _ => error.with("previous_errors", previous_errors(exhausted)),

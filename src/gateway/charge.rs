@@ -39,7 +39,7 @@ impl Run {
         let finish = meter.finish();
         let generation = Generation {
             served: self.served(meter),
-            finish_reason: finish.map(|finish| finish.reason.as_str().to_owned()),
+            finish_reason: finish.map(|finish| finish.reason.as_str().into()),
             native_finish_reason: finish
                 .map(|finish| finish.native.clone())
                 .filter(|native| !native.is_empty()),

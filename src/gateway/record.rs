@@ -32,7 +32,7 @@ pub(super) struct Planned {
     /// What the account pays over and under the list price.
     pub(super) terms: Terms,
     /// The catalogue the prices are of.
-    pub(super) catalog_version: String,
+    pub(super) catalog_version: Arc<str>,
     /// How large the prompt is.
     pub(super) prompt: Prompt,
     /// Images in the prompt, however they are sent: no provider reports them.
@@ -67,10 +67,10 @@ pub(super) struct Run {
     /// What is asked for, and once the web was searched for it, with what was found.
     pub(super) call: Call,
     /// The slug that is asked for, the configured default one where the call names none.
-    requested: String,
+    requested: Arc<str>,
     pub(super) attempts: Vec<Attempt>,
     /// How the endpoints to try were chosen, once they are.
-    pub(super) route: Option<Route>,
+    pub(super) route: Option<Arc<Route>>,
     /// What became of its web search.
     pub(super) search: Option<Searched>,
     /// The pages that its answer may cite.
@@ -95,7 +95,7 @@ impl Run {
     ) -> Self {
         let requested = call.slugs(default_model).first().copied();
         Run {
-            requested: requested.unwrap_or_default().to_owned(),
+            requested: requested.unwrap_or_default().into(),
             id: GenerationId::new(now),
             created_at: now,
             who,
@@ -145,10 +145,10 @@ impl Run {
             id: self.id.clone(),
             created: self.created_at / 1_000,
             model: answered.map_or_else(
-                || self.requested.as_str().into(),
+                || (*self.requested).into(),
                 |candidate| candidate.model.id.clone(),
             ),
-            provider: answered.map_or_else(String::new, |candidate| {
+            provider: answered.map_or_else(Arc::default, |candidate| {
                 candidate.endpoint.provider.name.clone()
             }),
         }
@@ -176,7 +176,7 @@ impl Run {
     pub(super) fn broken(&self, meter: &Meter, usage: Usage, error: &StreamError) -> Generation {
         Generation {
             served: self.served(meter),
-            finish_reason: Some(FinishReason::Error.as_str().to_owned()),
+            finish_reason: Some(FinishReason::Error.as_str().into()),
             // A word of our own: the provider's may repeat the prompt.
             native_finish_reason: Some(Failure::from(error.clone()).word().to_owned()),
             usage: Some(usage),
@@ -191,7 +191,7 @@ impl Run {
     /// The record of a run that no endpoint answered.
     pub(super) fn failed(&self) -> Generation {
         Generation {
-            finish_reason: Some(FinishReason::Error.as_str().to_owned()),
+            finish_reason: Some(FinishReason::Error.as_str().into()),
             ..self.blank()
         }
     }
@@ -208,7 +208,7 @@ impl Run {
     pub(super) fn log_refusal(&self, refusal: &Refusal) {
         tracing::warn!(
             generation.id = %self.id,
-            model = self.requested,
+            model = &*self.requested,
             attempts = self.attempts.len(),
             duration_ms = millis(self.started, Instant::now()),
             error = %refusal,
@@ -255,7 +255,7 @@ impl Run {
                 Form::Embeddings => "embeddings",
                 Form::Rerank => "rerank",
             }
-            .to_owned(),
+            .into(),
             streamed: self.call.stream,
             cancelled: self.cancelled,
             finish_reason: None,
@@ -291,7 +291,7 @@ pub(super) fn log(generation: &Generation) {
         endpoint.tag = generation.served.as_ref().map(|served| served.endpoint.as_str()),
         streamed = generation.streamed,
         cancelled = generation.cancelled,
-        finish_reason = generation.finish_reason,
+        finish_reason = generation.finish_reason.as_deref(),
         tokens.prompt = tokens.prompt,
         tokens.completion = tokens.completion,
         cost = %generation.charge.net,

@@ -1,12 +1,32 @@
 //! Runs, read back. [`super::settlements`] writes them.
 
+use sqlx::FromRow;
+
 use super::db::read;
+use super::keys::key_hash;
 use super::{Store, StoreError};
-use crate::domain::generation::Generation;
+use crate::domain::generation::{Generation, Which};
 use crate::domain::ids::{AccountId, KeyHash};
 
-pub(super) const GENERATION: &str =
-    "SELECT record, settled_at FROM generations WHERE id = $1 AND account = $2";
+/// The columns of a [`Row`].
+macro_rules! run_columns {
+    () => {
+        "id, account, key_hash, created_at, settled_at, record"
+    };
+}
+
+pub(super) const GENERATION: &str = concat!(
+    "SELECT ",
+    run_columns!(),
+    " FROM generations WHERE id = $1 AND account = $2"
+);
+
+/// Runs that began at a time or later, in the order of time: an id begins with the second of its run.
+pub(super) const SINCE: &str = concat!(
+    "SELECT ",
+    run_columns!(),
+    " FROM generations WHERE id >= $1 AND created_at >= $2 ORDER BY id"
+);
 
 /// A run as it was stored.
 #[derive(Clone, Debug)]
@@ -36,15 +56,19 @@ impl Store {
         filter: &RunFilter,
         limit: u32,
     ) -> Result<Vec<StoredGeneration>, StoreError> {
-        const SQL: &str = "SELECT record, settled_at FROM generations
+        const SQL: &str = concat!(
+            "SELECT ",
+            run_columns!(),
+            " FROM generations
             WHERE account = $1 AND ($2 IS NULL OR key_hash = $2) AND ($3 IS NULL OR model = $3)
                 AND created_at <= $4 AND (created_at < $4 OR id < $5)
-            ORDER BY created_at DESC, id DESC LIMIT $6";
+            ORDER BY created_at DESC, id DESC LIMIT $6"
+        );
         let (at, id) = match &filter.before {
             Some((at, id)) => (*at, id.as_str()),
             None => (i64::MAX, ""),
         };
-        let rows: Vec<(String, i64)> = read!(self, db => {
+        let rows: Vec<Row> = read!(self, db => {
             sqlx::query_as(SQL)
                 .bind(account.as_str())
                 .bind(filter.key.as_ref().map(|key| key.as_bytes().as_slice()))
@@ -55,7 +79,7 @@ impl Store {
                 .fetch_all(db)
                 .await
         })?;
-        rows.into_iter().map(StoredGeneration::read).collect()
+        rows.into_iter().map(StoredGeneration::try_from).collect()
     }
 
     /// The run with this id, if it belongs to the account.
@@ -64,18 +88,37 @@ impl Store {
         account: &AccountId,
         id: &str,
     ) -> Result<Option<StoredGeneration>, StoreError> {
-        let row: Option<(String, i64)> = read!(self, db => sqlx::query_as(GENERATION).bind(id).bind(account.as_str()).fetch_optional(db).await)?;
-        row.map(StoredGeneration::read).transpose()
+        let row: Option<Row> = read!(self, db => sqlx::query_as(GENERATION).bind(id).bind(account.as_str()).fetch_optional(db).await)?;
+        row.map(StoredGeneration::try_from).transpose()
     }
 }
 
-impl StoredGeneration {
-    fn read((record, settled_at): (String, i64)) -> Result<Self, StoreError> {
-        let generation =
-            serde_json::from_str(&record).map_err(|_| StoreError::Unreadable("a generation"))?;
+/// A run as its table has it: the record without what stands beside it.
+#[derive(FromRow)]
+pub(super) struct Row {
+    id: String,
+    account: String,
+    key_hash: Vec<u8>,
+    created_at: i64,
+    settled_at: i64,
+    record: String,
+}
+
+impl TryFrom<Row> for StoredGeneration {
+    type Error = StoreError;
+
+    fn try_from(row: Row) -> Result<Self, StoreError> {
+        let which = Which {
+            id: row.id.into(),
+            created_at: row.created_at,
+            account: row.account.into(),
+            key: key_hash(&row.key_hash)?,
+        };
+        let record = serde_json::from_str(&row.record)
+            .map_err(|_| StoreError::Unreadable("a generation"))?;
         Ok(StoredGeneration {
-            generation,
-            settled_at,
+            generation: Generation::of(which, record),
+            settled_at: row.settled_at,
         })
     }
 }

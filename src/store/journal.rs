@@ -4,7 +4,8 @@ use futures_util::TryStreamExt as _;
 use sqlx::FromRow;
 
 use super::db::read;
-use super::{Store, StoreError};
+use super::generations::{Row, SINCE};
+use super::{Store, StoreError, StoredGeneration};
 use crate::domain::generation::Generation;
 use crate::domain::money::Nanos;
 
@@ -53,15 +54,11 @@ impl Store {
         from: i64,
         mut take: impl FnMut(Generation) -> Result<(), E>,
     ) -> Result<(), E> {
-        // An id begins with the second of its run, so the primary key is in the order of time.
-        const SQL: &str =
-            "SELECT record FROM generations WHERE id >= $1 AND created_at >= $2 ORDER BY id";
         let first = format!("gen-{}", from.max(0).div_euclid(1_000));
         read!(self, db => {
-            let mut rows = sqlx::query_scalar::<_, String>(SQL).bind(&first).bind(from).fetch(db);
-            while let Some(record) = rows.try_next().await.map_err(StoreError::from)? {
-                let run = serde_json::from_str(&record).map_err(|_| StoreError::Unreadable("a generation"))?;
-                take(run)?;
+            let mut rows = sqlx::query_as::<_, Row>(SINCE).bind(&first).bind(from).fetch(db);
+            while let Some(row) = rows.try_next().await.map_err(StoreError::from)? {
+                take(StoredGeneration::try_from(row)?.generation)?;
             }
         });
         Ok(())

@@ -27,7 +27,7 @@ use serde::{Deserialize, Serialize};
 use super::db::{Engine, write};
 use super::{Store, StoreError};
 use crate::domain::calendar::Windows;
-use crate::domain::generation::Generation;
+use crate::domain::generation::{Generation, Which};
 use crate::domain::ids::KeyHash;
 use crate::domain::money::Nanos;
 
@@ -55,6 +55,7 @@ const UNKNOWN: &str = "unknown";
 
 /// A run to be charged and kept.
 #[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(from = "Noted", into = "Noted")]
 pub struct Settlement {
     /// The run.
     pub generation: Generation,
@@ -62,6 +63,38 @@ pub struct Settlement {
     pub replica: Arc<str>,
     /// When it was handed over, Unix milliseconds: the instant whose day, week and month it counts in.
     pub settled_at: i64,
+}
+
+/// A settlement as it is written where runs have no columns.
+#[derive(Serialize, Deserialize)]
+struct Noted {
+    /// `None` in notes of older versions, whose records have it.
+    which: Option<Which>,
+    generation: Generation,
+    replica: Arc<str>,
+    settled_at: i64,
+}
+
+impl From<Settlement> for Noted {
+    fn from(settlement: Settlement) -> Self {
+        Noted {
+            which: Some(settlement.generation.which()),
+            generation: settlement.generation,
+            replica: settlement.replica,
+            settled_at: settlement.settled_at,
+        }
+    }
+}
+
+impl From<Noted> for Settlement {
+    fn from(noted: Noted) -> Self {
+        let which = noted.which.unwrap_or_else(|| noted.generation.which());
+        Settlement {
+            generation: Generation::of(which, noted.generation),
+            replica: noted.replica,
+            settled_at: noted.settled_at,
+        }
+    }
 }
 
 /// The part of a replica's charges to a key that its lease did not cover.

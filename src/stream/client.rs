@@ -5,6 +5,7 @@
 //! a burst goes through it together.
 
 use std::future::Future;
+use std::sync::Arc;
 
 use tokio::sync::oneshot;
 
@@ -30,7 +31,7 @@ pub struct Head {
     /// The concrete model that answers (contract 3.1).
     pub model: ModelId,
     /// The provider's display name.
-    pub provider: String,
+    pub provider: Arc<str>,
 }
 
 /// The proof that a run is settled: what the last bytes of an answer tell.

@@ -144,7 +144,7 @@ mod tests {
             id: GenerationId::new(0),
             created: 0,
             model: "acme/orca".into(),
-            provider: "Lab".to_owned(),
+            provider: "Lab".into(),
         });
         let Ok(Ok(Begun::Stream(_, deliveries))) = begun.await else {
             panic!("no stream");

@@ -20,7 +20,7 @@ const ROWS: &str = "
         FROM generate_series(1, 20000) n;
     INSERT INTO entries SELECT 'charge', 'gen-1700000000-' || n, 'wallet:user_1', 'payable:lab', 1, n FROM generate_series(1, 20000) n;
     INSERT INTO activity SELECT 'user_' || n % 5000, n / 5000 * 86400000, '\\x00', 'm', 'e', 'p', 1, 1, 1, 0, 1, 0, 0 FROM generate_series(1, 20000) n;
-    ANALYZE";
+    ANALYZE keys, ledger_accounts, generations, entries, activity";
 
 /// What a request asks of the store, from its key to its record.
 async fn serve(store: &Store) {

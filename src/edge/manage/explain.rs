@@ -105,7 +105,7 @@ impl<'a> Explanation<'a> {
             requested: &run.requested_model,
             strategy: run.route.as_ref().map(|route| route.strategy.as_ref()),
             model: served.map(|served| served.model.as_str()),
-            provider_name: served.map(|served| served.provider_name.as_str()),
+            provider_name: served.map(|served| &*served.provider_name),
             endpoint: served.map(|served| served.endpoint.as_str()),
             candidates: (1..).zip(considered).map(CandidateView::of).collect(),
             attempts: run.attempts.iter().map(AttemptView::of).collect(),

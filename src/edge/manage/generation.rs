@@ -140,7 +140,7 @@ impl<'a> GenerationView<'a> {
             created_at: Moment(run.created_at),
             model: served.map_or(&run.requested_model, |served| served.model.as_str()),
             api_type: &run.api_type,
-            provider_name: served.map(|served| served.provider_name.as_str()),
+            provider_name: served.map(|served| &*served.provider_name),
             provider_responses: run.attempts.iter().map(ProviderResponse::of).collect(),
             router: None,
             preset_id: None,

@@ -18,7 +18,7 @@ fn pricing(prompt: &str, completion: &str) -> Pricing {
     };
     Pricing {
         base,
-        source: "config".to_owned(),
+        source: "config".into(),
         ..Pricing::default()
     }
 }

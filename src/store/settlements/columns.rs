@@ -50,7 +50,7 @@ impl<'a> Columns<'a> {
         self.endpoints
             .push(served.map(|served| served.endpoint.as_str()));
         self.provider_names
-            .push(served.map(|served| served.provider_name.as_str()));
+            .push(served.map(|served| &*served.provider_name));
         self.prompt.push(prompt);
         self.completion.push(completion);
         self.reasoning.push(reasoning);

@@ -73,7 +73,7 @@ impl<'a> Sums<'a> {
                 endpoint: served.map_or(UNKNOWN, |served| served.endpoint.as_str()),
             };
             let used = self.used.entry(subject).or_insert(Used {
-                provider_name: served.map_or(UNKNOWN, |served| served.provider_name.as_str()),
+                provider_name: served.map_or(UNKNOWN, |served| &*served.provider_name),
                 counts: [0; 7],
             });
             let [prompt, completion, reasoning] = row.tokens();

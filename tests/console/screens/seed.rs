@@ -195,7 +195,7 @@ async fn month(server: &Server, key: &str) {
                 served: Some(Served {
                     model: (*model).into(),
                     provider: "lab-a".into(),
-                    provider_name: "lab-a Inc".to_owned(),
+                    provider_name: "lab-a Inc".into(),
                     endpoint: "lab-a".into(),
                     upstream_id: None,
                     service_tier: None,

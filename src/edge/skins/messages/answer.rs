@@ -106,7 +106,7 @@ fn message(head: &Head, content: Vec<Value>) -> Value {
         "type": "message",
         "role": "assistant",
         "model": head.model.as_str(),
-        "provider": head.provider,
+        "provider": &*head.provider,
         "content": content,
         "container": null,
         "stop_reason": null,
