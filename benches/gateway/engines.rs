@@ -15,13 +15,13 @@ pub(crate) struct Row {
     pub(crate) figures: Figures,
 }
 
-/// Measures every engine that is there.
-pub(crate) async fn measure(quick: bool) -> Result<Vec<Row>> {
+/// Measures these engines.
+pub(crate) async fn measure(engines: &[Engine], quick: bool) -> Result<Vec<Row>> {
     const CONNECTIONS: [usize; 4] = [1, 16, 64, 256];
     let (rounds, divisor) = if quick { (1, 10) } else { (3, 1) };
     let provider = Provider::start()?;
     let mut servers = Vec::new();
-    for engine in Engine::all() {
+    for &engine in engines {
         let home = Home::new(engine, &provider.config()).await?;
         servers.push((engine, Target::turnpike(&home)?, home));
     }

@@ -40,13 +40,22 @@ fn main() -> Result<()> {
     }
     let quick = arguments.iter().any(|word| word == "--quick");
     let named = |part: &&str| arguments.iter().any(|word| word == part);
+    let one = |engine: &Engine| {
+        arguments
+            .iter()
+            .any(|word| *word == engine.name().to_lowercase())
+    };
+    let mut engines = Engine::all();
+    if engines.iter().any(one) {
+        engines.retain(one);
+    }
     let parts: Vec<&str> = PARTS.into_iter().chain(LONG_PARTS).filter(named).collect();
     let chosen = if parts.is_empty() {
         PARTS.to_vec()
     } else {
         parts
     };
-    runtime.block_on(compare(&chosen, quick))
+    runtime.block_on(compare(&chosen, &engines, quick))
 }
 
 /// What can be measured, and named to measure nothing else.
@@ -55,17 +64,17 @@ const PARTS: [&str; 6] = ["start", "engines", "phases", "idle", "slow", "overloa
 /// What takes so long that it must be named.
 const LONG_PARTS: [&str; 2] = ["preload", "soak"];
 
-async fn compare(chosen: &[&str], quick: bool) -> Result<()> {
+async fn compare(chosen: &[&str], engines: &[Engine], quick: bool) -> Result<()> {
     let mut out = std::io::stdout();
     // These start servers of their own.
     let mut common = Vec::new();
     for part in chosen {
         let table = match *part {
             "start" => table::start(&start::measure().await?),
-            "engines" => table::engines(&engines::measure(quick).await?),
+            "engines" => table::engines(&engines::measure(engines, quick).await?),
             "preload" => {
                 // The figures come first, since the proof takes long, and nobody need wait for it.
-                for engine in Engine::all() {
+                for &engine in engines {
                     let measured = preload::measure(engine, quick).await?;
                     writeln!(out, "{}", table::preload(&measured.rows))?;
                     measured.verify()?;

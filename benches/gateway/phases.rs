@@ -43,7 +43,7 @@ pub(crate) struct Row {
 
 /// Runs every phase, the proxies taking turns; `quick` is a short form to try the harness itself.
 pub(crate) async fn run(bench: &Bench, quick: bool) -> Result<Vec<Row>> {
-    let rounds = if quick { 1 } else { 3 };
+    let rounds = if quick { 1 } else { 7 };
     let mut rows = Vec::new();
     for phase in phases(if quick { 10 } else { 1 }) {
         let (mut nginx, mut turnpike) = (Vec::new(), Vec::new());

@@ -12,7 +12,7 @@ use std::sync::Arc;
 use axum::extract::State;
 use axum::response::{Html, Response};
 use bytes::Bytes;
-use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
+use http::{HeaderMap, StatusCode};
 use http_body_util::BodyExt as _;
 use serde::Deserialize;
 
@@ -23,6 +23,7 @@ use crate::app::App;
 use crate::auth::People;
 use crate::catalog::Catalog;
 use crate::clock::now_ms;
+use crate::domain::call::Origin;
 use crate::domain::principal::Principal;
 use crate::edge::error::ApiError;
 use crate::edge::extract::WholeBody;
@@ -35,9 +36,6 @@ use key::NoKey;
 
 /// The header in which script sends the token of its page.
 const TOKEN: &str = "x-form-token";
-
-/// The header that asks for why a provider was chosen (contract 1.4).
-const WHY: HeaderName = HeaderName::from_static("x-openrouter-metadata");
 
 /// Which model to begin with.
 #[derive(Default, Deserialize)]
@@ -82,6 +80,7 @@ pub async fn chat(
     State(gateway): State<Gateway>,
     State(style): State<StreamStyle>,
     headers: HeaderMap,
+    origin: Origin,
     WholeBody(body): WholeBody,
 ) -> Result<Response, ApiError> {
     let token = headers.get(TOKEN).and_then(|token| token.to_str().ok());
@@ -92,7 +91,7 @@ pub async fn chat(
         ));
     }
     let who = who(&store, &person).await?;
-    chat::answer(&gateway, who, &headers, body, style).await
+    chat::answer(&gateway, who, origin, body, style).await
 }
 
 /// One model's whole answer.
@@ -101,8 +100,11 @@ async fn whole(app: &App, person: &Person, ask: &Ask, slug: String) -> Said {
     let style = app.stream_style.clone();
     let answered = async {
         let who = who(&app.store, person).await?;
-        let told_why = HeaderMap::from_iter([(WHY, HeaderValue::from_static("enabled"))]);
-        chat::answer(&app.gateway, who, &told_why, body, style).await
+        let told_why = Origin {
+            wants_metadata: true,
+            ..Origin::default()
+        };
+        chat::answer(&app.gateway, who, told_why, body, style).await
     };
     let body = match answered.await {
         Ok(response) => match response.into_body().collect().await {

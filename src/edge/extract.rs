@@ -1,5 +1,6 @@
 //! What handlers take from a request: the caller, a body, the origin of a call.
 
+use std::convert::Infallible;
 use std::sync::Arc;
 
 use axum::body::Body;
@@ -28,6 +29,9 @@ pub struct InferenceCaller(pub Arc<Principal>);
 
 /// The same, whose key may also come in `x-api-key`, as Anthropic's clients send it (contract 1.2).
 pub struct AnthropicCaller(pub Arc<Principal>);
+
+/// [`Origin`] as Anthropic's clients tell it.
+pub struct AnthropicOrigin(pub Origin);
 
 /// A management key (contract 1.2). Others are answered 403.
 pub struct Manager(pub Arc<Principal>);
@@ -175,8 +179,33 @@ where
     }
 }
 
+/// What Anthropic's own clients call their header of features to try.
+const ANTHROPICS_BETA: &str = "anthropic-beta";
+
+impl<S: Send + Sync> FromRequestParts<S> for Origin {
+    type Rejection = Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, _state: &S) -> Result<Self, Infallible> {
+        Ok(origin(&parts.headers))
+    }
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for AnthropicOrigin {
+    type Rejection = Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, _state: &S) -> Result<Self, Infallible> {
+        let beta = parts.headers.get(ANTHROPICS_BETA);
+        let beta = beta.and_then(|beta| Some(beta.to_str().ok()?.to_owned()));
+        let origin = origin(&parts.headers);
+        Ok(AnthropicOrigin(Origin {
+            anthropic_beta: origin.anthropic_beta.or(beta),
+            ..origin
+        }))
+    }
+}
+
 /// What the headers say of the application (contract 1.4).
-pub fn origin(headers: &HeaderMap) -> Origin {
+fn origin(headers: &HeaderMap) -> Origin {
     let said = |name: &HeaderName| headers.get(name).and_then(|value| value.to_str().ok());
     let text = |name: &HeaderName| said(name).map(|value| clip(value, 512));
     let wants =

@@ -134,9 +134,7 @@ impl Filling {
             INSERT INTO generations (id, account, key_hash, created_at, settled_at, model, provider, endpoint,
                 tokens_prompt, tokens_completion, tokens_reasoning, usage_source, net_nanos, discount_nanos, fee_nanos, record)
                 SELECT r.id, r.account, r.hash, r.at, r.at, t.model, t.provider, t.endpoint,
-                    t.tokens_prompt, t.tokens_completion, t.tokens_reasoning, t.usage_source, t.net_nanos, t.discount_nanos, t.fee_nanos,
-                    REPLACE(REPLACE(REPLACE(REPLACE(t.record, t.id, r.id), t.account, r.account), {the_hash}, {hash}),
-                        '\"created_at\":' || t.created_at, '\"created_at\":' || r.at)
+                    t.tokens_prompt, t.tokens_completion, t.tokens_reasoning, t.usage_source, t.net_nanos, t.discount_nanos, t.fee_nanos, t.record
                 FROM the_runs r, the_run t;
             INSERT INTO entries (kind, reference, debit, credit, amount_nanos, created_at)
                 SELECT 'charge', r.id, 'wallet:' || r.account, 'payable:' || t.provider, t.net_nanos, r.at FROM the_runs r, the_run t;
@@ -154,8 +152,6 @@ impl Filling {
             DROP TABLE the_runs",
             name = engine.random_text(20),
             numbers = engine.numbers(from, to),
-            the_hash = engine.hex("t.key_hash"),
-            hash = engine.hex("r.hash"),
         )
     }
 

@@ -5,17 +5,16 @@ use std::sync::Arc;
 use axum::extract::State;
 use axum::response::Response;
 use bytes::Bytes;
-use http::HeaderMap;
 
 use super::envelope;
 use super::render::{self, ChunkFrame, Shape};
 use super::serve::{Skin, StreamStyle, serve};
-use crate::domain::call::Form;
+use crate::domain::call::{Form, Origin};
 use crate::domain::event::Choice;
 use crate::domain::json::Raw;
 use crate::domain::principal::Principal;
 use crate::edge::error::ApiError;
-use crate::edge::extract::{InferenceCaller, WholeBody, origin};
+use crate::edge::extract::{InferenceCaller, WholeBody};
 use crate::edge::sse::StreamSkin;
 use crate::gateway::Gateway;
 use crate::stream::client::{Head, Receipt, Whole};
@@ -25,21 +24,21 @@ pub async fn chat(
     State(gateway): State<Gateway>,
     State(style): State<StreamStyle>,
     InferenceCaller(who): InferenceCaller,
-    headers: HeaderMap,
+    origin: Origin,
     WholeBody(body): WholeBody,
 ) -> Result<Response, ApiError> {
-    answer(&gateway, who, &headers, body, style).await
+    answer(&gateway, who, origin, body, style).await
 }
 
 /// The same for a caller who is known already, such as a person at the console.
 pub async fn answer(
     gateway: &Gateway,
     who: Arc<Principal>,
-    headers: &HeaderMap,
+    origin: Origin,
     body: Bytes,
     style: StreamStyle,
 ) -> Result<Response, ApiError> {
-    let call = envelope::call(body, origin(headers), None)?;
+    let call = envelope::call(body, origin, None)?;
     let skin = OpenAi::new(call.form);
     Ok(serve(gateway, who, call, skin, style).await)
 }

@@ -2,14 +2,13 @@
 
 use axum::extract::State;
 use axum::response::Response;
-use http::HeaderMap;
 
 use super::chat::OpenAi;
 use super::envelope;
 use super::serve::{StreamStyle, serve};
-use crate::domain::call::Form;
+use crate::domain::call::{Form, Origin};
 use crate::edge::error::ApiError;
-use crate::edge::extract::{InferenceCaller, WholeBody, origin};
+use crate::edge::extract::{InferenceCaller, WholeBody};
 use crate::gateway::Gateway;
 
 /// Answers a text completion.
@@ -17,9 +16,9 @@ pub async fn completions(
     State(gateway): State<Gateway>,
     State(style): State<StreamStyle>,
     InferenceCaller(who): InferenceCaller,
-    headers: HeaderMap,
+    origin: Origin,
     WholeBody(body): WholeBody,
 ) -> Result<Response, ApiError> {
-    let call = envelope::call(body, origin(&headers), Some(Form::Text))?;
+    let call = envelope::call(body, origin, Some(Form::Text))?;
     Ok(serve(&gateway, who, call, OpenAi::new(Form::Text), style).await)
 }

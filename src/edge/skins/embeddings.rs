@@ -3,7 +3,6 @@
 use axum::extract::State;
 use axum::response::Response;
 use bytes::Bytes;
-use http::HeaderMap;
 use serde::Serialize;
 
 use super::envelope::{Kind, check_fields, generating_nothing, is_filled_text, wrong};
@@ -14,7 +13,7 @@ use crate::domain::input;
 use crate::domain::json::{JsonObject, Raw, write_string};
 use crate::domain::money::Nanos;
 use crate::edge::error::ApiError;
-use crate::edge::extract::{InferenceCaller, WholeBody, origin};
+use crate::edge::extract::{InferenceCaller, WholeBody};
 use crate::gateway::Gateway;
 use crate::stream::client::{Receipt, Whole};
 
@@ -32,10 +31,10 @@ const FIELDS: &[(&str, Kind)] = &[
 pub async fn embeddings(
     State(gateway): State<Gateway>,
     InferenceCaller(who): InferenceCaller,
-    headers: HeaderMap,
+    origin: Origin,
     WholeBody(body): WholeBody,
 ) -> Result<Response, ApiError> {
-    let call = call(body, origin(&headers))?;
+    let call = call(body, origin)?;
     Ok(serve_whole(&gateway, who, call, render).await)
 }
 

@@ -3,7 +3,6 @@
 use axum::extract::State;
 use axum::response::Response;
 use bytes::Bytes;
-use http::HeaderMap;
 use serde::Serialize;
 
 use super::envelope::{Kind, check_fields, generating_nothing, is_filled_text, wrong};
@@ -13,7 +12,7 @@ use crate::domain::event::Ranked;
 use crate::domain::json::{JsonObject, ObjectWriter, Raw};
 use crate::domain::money::Nanos;
 use crate::edge::error::ApiError;
-use crate::edge::extract::{InferenceCaller, WholeBody, origin};
+use crate::edge::extract::{InferenceCaller, WholeBody};
 use crate::gateway::Gateway;
 use crate::stream::client::{Receipt, Whole};
 
@@ -29,10 +28,10 @@ const FIELDS: &[(&str, Kind)] = &[
 pub async fn rerank(
     State(gateway): State<Gateway>,
     InferenceCaller(who): InferenceCaller,
-    headers: HeaderMap,
+    origin: Origin,
     WholeBody(body): WholeBody,
 ) -> Result<Response, ApiError> {
-    let (call, documents) = call(body, origin(&headers))?;
+    let (call, documents) = call(body, origin)?;
     Ok(serve_whole(&gateway, who, call, |whole| render(whole, &documents)).await)
 }
 

@@ -25,6 +25,11 @@ use crate::store::StoreError;
 /// What the thread is called.
 const NAME: &str = "ledger";
 
+/// By how much the thread gives way to others that are ready, as `nice` counts. Where processors are short, what comes
+/// meanwhile is settled together, which takes less of them; where they are not, it makes no difference.
+#[cfg(target_os = "linux")]
+const GIVES_WAY: i32 = 10;
+
 /// Statements that stay prepared: those of [`sqlite`] and of shares.
 const PREPARED: usize = 32;
 
@@ -57,7 +62,10 @@ impl Clerk {
         let stop = CancellationToken::new();
         let until = stop.clone();
         let thread = thread::Builder::new().name(NAME.to_owned());
-        let thread = thread.spawn(move || runtime.block_on(until.cancelled()));
+        let thread = thread.spawn(move || {
+            give_way();
+            runtime.block_on(until.cancelled());
+        });
         let (thread, stop) = (thread.map_err(sqlx::Error::Io)?, stop.drop_guard());
         let file = file.to_owned();
         let opened = handle.spawn(async move { open(&file, patience, pragmas) });
@@ -123,6 +131,14 @@ impl Books {
         let connection = connection.as_mut().ok_or(sqlx::Error::PoolClosed)?;
         let settle = || sqlite::settle(connection, day, windows);
         catch_unwind(AssertUnwindSafe(settle)).unwrap_or(Err(StoreError::Late))
+    }
+}
+
+/// Has the thread that asks give way: on Linux each thread can, elsewhere only the whole process.
+fn give_way() {
+    #[cfg(target_os = "linux")]
+    if let Err(error) = rustix::process::nice(GIVES_WAY) {
+        tracing::debug!(%error, "the ledger's thread does not give way");
     }
 }
 

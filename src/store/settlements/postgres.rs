@@ -17,9 +17,9 @@ use crate::store::shares::{self, payable};
 
 type Row = (String, Vec<u8>, i64);
 
-/// Takes the locks in the order of [`crate::store::leases`], and counts what is not there: leases first, then the accounts
-/// of providers and operator, and the wallets and keys of what leases cannot carry. Each part starts once the one before it
-/// is done.
+/// Takes the locks in the order of [`crate::store::leases`]: leases first, then the accounts of providers and operator, and
+/// the wallets and keys of what leases cannot carry. Each part starts once the one before it is done. Counts how many of those
+/// accounts of providers and operator there are.
 const LOCK: &str = "
     WITH spent AS (
         SELECT replica, key_hash, 'wallet:' || account AS wallet, CAST(SUM(net_nanos) AS BIGINT) AS spent

@@ -8,7 +8,6 @@ use axum::Json;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
-use http::HeaderMap;
 use serde_json::{Value, json};
 
 mod answer;
@@ -22,10 +21,10 @@ mod thinking;
 
 use super::envelope;
 use super::serve::{Skin, StreamStyle, serve};
-use crate::domain::call::{Call, Form};
+use crate::domain::call::{Call, Form, Origin};
 use crate::domain::event::{Choice, Forwarded};
 use crate::edge::error::ApiError;
-use crate::edge::extract::{AnthropicCaller, WholeBody, origin};
+use crate::edge::extract::{AnthropicCaller, AnthropicOrigin, WholeBody};
 use crate::edge::sse::StreamSkin;
 use crate::gateway::Gateway;
 use crate::stream::client::{Head, Receipt, Whole};
@@ -38,7 +37,7 @@ pub async fn messages(
     State(gateway): State<Gateway>,
     State(style): State<StreamStyle>,
     caller: Result<AnthropicCaller, ApiError>,
-    headers: HeaderMap,
+    AnthropicOrigin(origin): AnthropicOrigin,
     body: Result<WholeBody, ApiError>,
 ) -> Result<Response, MessagesError> {
     let AnthropicCaller(who) = caller?;
@@ -46,7 +45,7 @@ pub async fn messages(
     let (chat, verbatim) = request::read(body)?;
     let call = Call {
         verbatim: Some(verbatim),
-        ..in_chat(chat, &headers)?
+        ..in_chat(chat, origin)?
     };
     Ok(serve(&gateway, who, call, Messages::default(), style).await)
 }
@@ -54,23 +53,18 @@ pub async fn messages(
 /// Says how many tokens a message would have, counted here: nothing is sent to a provider, and nothing charged.
 pub async fn count_tokens(
     caller: Result<AnthropicCaller, ApiError>,
-    headers: HeaderMap,
+    AnthropicOrigin(origin): AnthropicOrigin,
     body: Result<WholeBody, ApiError>,
 ) -> Result<Json<Value>, MessagesError> {
     caller?;
     let (chat, _) = request::read(request::with_max_tokens(body?.0)?)?;
-    let call = in_chat(chat, &headers)?;
+    let call = in_chat(chat, origin)?;
     let counted = count::aside(move || tokens(&call)).await;
     let input_tokens = counted.map_err(|_| ApiError::internal())?;
     Ok(Json(json!({ "input_tokens": input_tokens })))
 }
 
-fn in_chat(body: Bytes, headers: &HeaderMap) -> Result<Call, ApiError> {
-    let mut origin = origin(headers);
-    // What Anthropic's own clients call the header.
-    let beta = headers.get("anthropic-beta");
-    let beta = beta.and_then(|beta| Some(beta.to_str().ok()?.to_owned()));
-    origin.anthropic_beta = origin.anthropic_beta.or(beta);
+fn in_chat(body: Bytes, origin: Origin) -> Result<Call, ApiError> {
     envelope::call(body, origin, Some(Form::Chat))
 }
 

@@ -7,7 +7,6 @@
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
-use http::HeaderMap;
 
 mod answer;
 mod error;
@@ -22,11 +21,11 @@ mod tests;
 
 use super::envelope;
 use super::serve::{Skin, StreamStyle, serve};
-use crate::domain::call::{Call, Form};
+use crate::domain::call::{Call, Form, Origin};
 use crate::domain::event::{Choice, Forwarded};
 use crate::domain::json::{JsonObject, Raw};
 use crate::edge::error::ApiError;
-use crate::edge::extract::{InferenceCaller, WholeBody, origin};
+use crate::edge::extract::{InferenceCaller, WholeBody};
 use crate::edge::sse::StreamSkin;
 use crate::gateway::Gateway;
 use crate::stream::client::{Head, Receipt, Whole};
@@ -38,14 +37,14 @@ pub async fn responses(
     State(gateway): State<Gateway>,
     State(style): State<StreamStyle>,
     caller: Result<InferenceCaller, ApiError>,
-    headers: HeaderMap,
+    origin: Origin,
     body: Result<WholeBody, ApiError>,
 ) -> Result<Response, ResponsesError> {
     let InferenceCaller(who) = caller?;
     let (chat, echo, verbatim) = request::read(body?.0)?;
     let call = Call {
         verbatim: Some(verbatim),
-        ..envelope::call(chat, origin(&headers), Some(Form::Chat))?
+        ..envelope::call(chat, origin, Some(Form::Chat))?
     };
     Ok(serve(&gateway, who, call, Responses::of(echo), style).await)
 }
