@@ -20,15 +20,13 @@ use super::form::{Asked, Filled};
 use super::refusal::Refusal;
 use super::visit::Person;
 use crate::app::App;
-use crate::auth::People;
 use crate::catalog::Catalog;
 use crate::clock::now_ms;
 use crate::domain::call::Origin;
 use crate::domain::principal::Principal;
 use crate::edge::error::ApiError;
 use crate::edge::extract::WholeBody;
-use crate::edge::skins::{StreamStyle, chat};
-use crate::gateway::Gateway;
+use crate::edge::skins::chat;
 use crate::store::Store;
 pub use ask::Ask;
 use ask::Said;
@@ -75,23 +73,21 @@ pub async fn answer(
 /// `POST /playground/chat`: what the API's chat completions answer, for the page's script.
 pub async fn chat(
     person: Person,
-    State(people): State<People>,
-    State(store): State<Store>,
-    State(gateway): State<Gateway>,
-    State(style): State<StreamStyle>,
+    State(app): State<App>,
     headers: HeaderMap,
     origin: Origin,
     WholeBody(body): WholeBody,
 ) -> Result<Response, ApiError> {
     let token = headers.get(TOKEN).and_then(|token| token.to_str().ok());
-    if !person.visit.made(&people, token.unwrap_or_default()) {
+    if !person.visit.made(&app.people, token.unwrap_or_default()) {
         return Err(ApiError::new(
             StatusCode::FORBIDDEN,
             "This page is out of date. Reload it and try again.",
         ));
     }
-    let who = who(&store, &person).await?;
-    chat::answer(&gateway, who, origin, body, style).await
+    let who = who(&app.store, &person).await?;
+    let style = app.stream_style.clone();
+    chat::answer(&app.gateway, who, origin, body, style).await
 }
 
 /// One model's whole answer.
