@@ -24,7 +24,8 @@ use crate::clock;
 use crate::store::{Settlement, Store, StoreError};
 use crate::telemetry::metrics::CommitTimes;
 
-/// How long one transaction may take before its outcome counts as unknown and the spool takes over.
+/// How long one transaction may take before its outcome counts as unknown and the spool takes over. On SQLite, which settles
+/// in the writer's own task, the wait for the file's lock alone is bounded, by as much.
 const PATIENCE: Duration = Duration::from_secs(2);
 /// Between two tries while neither database nor spool takes anything, and between two looks for the database.
 const PAUSE: Duration = Duration::from_millis(200);
