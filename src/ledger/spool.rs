@@ -323,6 +323,24 @@ mod tests {
         assert!(spool.is_empty() && open(folder.path()).await.is_empty());
     }
 
+    #[test]
+    fn a_note_says_which_run_it_is_beside_the_record_and_in_older_versions_within() {
+        let noted = settlement(7);
+        let mut json = serde_json::to_value(&*noted).unwrap();
+        assert!(json["generation"].get("id").is_none());
+        let which = |json| {
+            serde_json::from_value::<Settlement>(json)
+                .unwrap()
+                .generation
+                .which()
+        };
+        assert_eq!(which(json.clone()), noted.generation.which());
+        let beside = json.as_object_mut().unwrap().remove("which").unwrap();
+        let within = json["generation"].as_object_mut().unwrap();
+        within.extend(beside.as_object().unwrap().clone());
+        assert_eq!(which(json), noted.generation.which());
+    }
+
     #[tokio::test]
     async fn a_torn_line_is_cut_off_at_any_byte() {
         let folder = tempfile::tempdir().unwrap();
