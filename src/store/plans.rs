@@ -4,7 +4,7 @@
 use sqlx::AssertSqlSafe;
 
 use super::db::{Database, Engine, Store};
-use super::{activity, generations, keys, leases, settlements, statement};
+use super::{activity, counters, generations, keys, leases, settlements, statement};
 
 /// What is small whatever the installation has seen: what a request brings.
 const SMALL: [&str; 2] = ["json_each", "CONSTANT ROW"];
@@ -42,6 +42,8 @@ async fn no_statement_of_a_request_reads_a_whole_table() {
     let store = Store::open(&Database::Sqlite { file }).await.unwrap();
     let hot = [
         keys::KNOWN_KEY,
+        counters::CARRIED,
+        leases::LOCK_LEASE,
         leases::LOCK_WALLET,
         leases::LOCK_KEY,
         leases::LEND,
