@@ -13,6 +13,7 @@ use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions};
 use sqlx::{ConnectOptions as _, Connection as _};
 use tokio::runtime::Handle;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::StoreError;
 use super::settlements::clerk::Clerk;
@@ -27,9 +28,9 @@ const PATIENCE: Duration = Duration::from_secs(5);
 /// How long the clerk waits for the lock, as long as the ledger waits for a commit: meanwhile it does nothing else.
 const CLERK_PATIENCE: Duration = Duration::from_secs(2);
 const SQLITE_READERS: u32 = 4;
-/// Pages of the database that the writer keeps in memory, in KiB: those that every batch changes, and the ends of the
-/// indexes, are never read again.
-const WRITER_CACHE: &str = "-16384";
+/// Pages of the database that a writer keeps in memory, in KiB: room for those that every batch changes and for the ends of
+/// the indexes. They are forgotten whenever another connection has written, so more would come and go.
+const WRITER_CACHE: &str = "-4096";
 /// How many pages the write-ahead log grows to before they are carried over into the database's file. Many, since the
 /// pages that every batch changes are carried over once.
 const CHECKPOINT_PAGES: &str = "4000";
@@ -83,14 +84,40 @@ pub struct Store {
 #[derive(Debug)]
 pub(super) enum Engine {
     Postgres(PgPool),
-    /// SQLite admits one writer at a time, so there is one connection for it: writers queue for the
-    /// connection in order rather than compete for the file's lock. The clerk has one of its own, and uses
-    /// it while it holds the writer's.
+    /// SQLite admits one writer at a time, so writers have turns, in order, rather than compete for the file's lock. In
+    /// their turns the clerk uses a connection of its own, and all others share one.
     Sqlite {
-        writer: SqlitePool,
+        writer: Writer,
         clerk: Clerk,
         readers: SqlitePool,
     },
+}
+
+/// The connection that writes to SQLite, and the turns of all who write.
+#[derive(Debug)]
+pub(super) struct Writer {
+    pub(super) pool: SqlitePool,
+    turns: Arc<Semaphore>,
+}
+
+/// The right to write, until it is dropped.
+pub(super) type Turn = OwnedSemaphorePermit;
+
+impl Writer {
+    fn new(pool: SqlitePool) -> Self {
+        let turns = Arc::new(Semaphore::new(1));
+        Writer { pool, turns }
+    }
+
+    /// Waits for a turn. The pool, which has one connection, knows turns as well, but asks the connection after each
+    /// whether it is alive: two threads woken for every batch.
+    pub(super) async fn turn(&self) -> Result<Turn, StoreError> {
+        let turn = Arc::clone(&self.turns).acquire_owned();
+        let turn = tokio::time::timeout(PATIENCE, turn).await;
+        // They are never closed.
+        turn.map_err(|_| StoreError::Late)?
+            .map_err(|_| StoreError::Late)
+    }
 }
 
 /// Runs an expression with `$db` bound to the pool that serves reads.
@@ -114,7 +141,8 @@ macro_rules! write {
                 done
             }
             $crate::store::db::Engine::Sqlite { writer, .. } => {
-                let mut $tx = writer.begin_with("BEGIN IMMEDIATE").await?;
+                let _turn = writer.turn().await?;
+                let mut $tx = writer.pool.begin_with("BEGIN IMMEDIATE").await?;
                 let done = $body;
                 $tx.commit().await?;
                 done
@@ -166,7 +194,7 @@ impl Store {
             } => {
                 readers.close().await;
                 clerk.close().await;
-                writer.close().await;
+                writer.pool.close().await;
             }
         }
     }
@@ -257,7 +285,7 @@ async fn open_sqlite(file: &std::path::Path) -> Result<Engine, StoreError> {
         .await?;
     let clerk = Clerk::open(file, CLERK_PATIENCE, WRITER_PRAGMAS).await?;
     Ok(Engine::Sqlite {
-        writer,
+        writer: Writer::new(writer),
         clerk,
         readers,
     })

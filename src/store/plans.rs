@@ -19,8 +19,10 @@ async fn check(store: &Store, sql: &str) {
         .filter(|part| !part.is_empty());
     for statement in statements {
         let explain = AssertSqlSafe(format!("EXPLAIN QUERY PLAN {statement}"));
-        let plan: Vec<(i64, i64, i64, String)> =
-            sqlx::query_as(explain).fetch_all(writer).await.unwrap();
+        let plan: Vec<(i64, i64, i64, String)> = sqlx::query_as(explain)
+            .fetch_all(&writer.pool)
+            .await
+            .unwrap();
         for (_, _, _, step) in plan {
             let scanned = step.strip_prefix("SCAN ").map(|rest| {
                 let end = rest.find(" VIRTUAL").or_else(|| rest.find(" USING"));

@@ -173,8 +173,7 @@ impl Store {
                 // Large, and part of every settlement of either engine.
                 Engine::Postgres(pool) => Box::pin(postgres::settle(pool, day, windows)).await?,
                 Engine::Sqlite { writer, clerk, .. } => {
-                    // One writer at a time: the connection of all the others says whose turn it is.
-                    let turn = writer.acquire().await?;
+                    let turn = writer.turn().await?;
                     clerk.settle(day, windows, turn).await?
                 }
             });

@@ -13,14 +13,13 @@ use std::time::Duration;
 
 use parking_lot::Mutex;
 use rusqlite::Connection;
-use sqlx::Sqlite;
-use sqlx::pool::PoolConnection;
 use tokio::runtime::{Builder, Handle};
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 use super::{Settlement, Uncovered, sqlite};
 use crate::domain::calendar::Windows;
 use crate::store::StoreError;
+use crate::store::db::Turn;
 
 /// What the thread is called.
 const NAME: &str = "ledger";
@@ -88,7 +87,7 @@ impl Clerk {
         &self,
         day: &[Arc<Settlement>],
         windows: Windows,
-        turn: PoolConnection<Sqlite>,
+        turn: Turn,
     ) -> Settled {
         if thread::current().id() == self.thread {
             let settled = self.books.settle(day, &windows);
