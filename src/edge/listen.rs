@@ -5,7 +5,6 @@
 mod body;
 mod linger;
 
-use std::convert::Infallible;
 use std::fmt::Display;
 use std::io;
 use std::net::SocketAddr;
@@ -13,21 +12,18 @@ use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::extract::ConnectInfo;
 use axum::response::Response;
 use http::Request;
-use hyper::body::Incoming;
 use hyper::server::conn::http1;
+use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
 use hyper_util::server::graceful::GracefulConnection;
-use hyper_util::service::TowerToHyperService;
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::sync::Semaphore;
 use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
-use tower::{Service, ServiceExt as _};
 
 use crate::cores::Cores;
 
@@ -50,22 +46,27 @@ const HTTP_2: &[u8] = b"PRI";
 const UNREAD_BYTES: usize = 16 << 10;
 
 /// What answers requests. Each connection has a clone of it.
-pub trait Serve:
-    Service<Request<RequestBody>, Response = Response, Error = Infallible, Future: Send>
-    + Clone
-    + Send
-    + Sync
-    + 'static
-{
+pub trait Serve: Clone + Send + Sync + 'static {
+    /// The answer to a request of somebody at this address.
+    fn answer(
+        &self,
+        request: Request<RequestBody>,
+        peer: Option<SocketAddr>,
+    ) -> impl Future<Output = Response> + Send + use<Self>;
 }
 
-impl<S> Serve for S where
-    S: Service<Request<RequestBody>, Response = Response, Error = Infallible, Future: Send>
-        + Clone
-        + Send
-        + Sync
-        + 'static
+impl<F, A> Serve for F
+where
+    F: Fn(Request<RequestBody>, Option<SocketAddr>) -> A + Clone + Send + Sync + 'static,
+    A: Future<Output = Response> + Send + 'static,
 {
+    fn answer(
+        &self,
+        request: Request<RequestBody>,
+        peer: Option<SocketAddr>,
+    ) -> impl Future<Output = Response> + Send + use<F, A> {
+        self(request, peer)
+    }
 }
 
 /// An address that is ours; nothing is accepted yet, though clients may already connect.
@@ -203,21 +204,12 @@ impl<S: Serve> Server<S> {
         let Some(is_http1) = self.is_http1(&stream).await else {
             return;
         };
-        let peer = stream.peer_addr().ok().map(ConnectInfo);
-        let rest = Rest::default();
-        let answered = rest.clone();
-        let service = self
-            .service
-            .clone()
-            .map_request(move |mut request: Request<Incoming>| {
-                // Whom tries to sign in are counted for.
-                if let Some(peer) = peer {
-                    request.extensions_mut().insert(peer);
-                }
-                rest.of(request)
-            })
-            .and_then(move |answer| answered.clone().over(answer));
-        let service = TowerToHyperService::new(service);
+        let peer = stream.peer_addr().ok();
+        let (service, rest) = (self.service.clone(), Rest::default());
+        let service = service_fn(move |request| {
+            let answer = service.answer(rest.of(request), peer);
+            rest.clone().after(answer)
+        });
         let stream = TokioIo::new(Lingering::new(stream));
         if is_http1 {
             let connection = pin!(self.http1.serve_connection(stream, service));

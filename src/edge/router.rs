@@ -1,13 +1,18 @@
 //! Every route in one table.
 
+use std::net::SocketAddr;
+use std::sync::Arc;
+
 use axum::Router;
+use axum::body::Body;
+use axum::extract::ConnectInfo;
+use axum::handler::Handler;
 use axum::middleware::from_fn_with_state;
 use axum::response::{IntoResponse, Response};
-use futures_util::TryFutureExt as _;
-use futures_util::future::Either;
 use http::header::ACCEPT;
 use http::{HeaderMap, Method, Request, StatusCode, Uri};
-use tower::{Layer as _, ServiceExt as _, service_fn};
+use tower::{Layer as _, ServiceExt as _};
+use tower_http::cors::Cors;
 
 use super::error::{self, ApiError};
 use super::layers;
@@ -23,27 +28,102 @@ use crate::oauth::{consent, exchange};
 
 /// The server's routes, with what every request passes around them.
 pub fn router(app: App) -> impl Serve {
-    let visits = from_fn_with_state((app.people.clone(), app.site.clone()), visit::layer);
-    let links = app.links.clone();
-    let ready = |routes: Routes<App>| {
-        let (router, _) = routes.finish();
-        router
-            .fallback(unknown_route)
-            .method_not_allowed_fallback(wrong_method)
-            .with_state(app.clone())
-    };
-    // Layers stand around routers: one inside would be one of every route, and a box and a copy for every request.
-    let api = layers::cors().layer(ready(api()));
-    let rest = ready(rest(|pages| pages.layer(visits)));
-    service_fn(move |request: Request<RequestBody>| {
-        let links = links.clone();
-        let answer = if is_api(request.uri().path()) {
-            Either::Left(api.clone().oneshot(request))
-        } else {
-            Either::Right(rest.clone().oneshot(request))
+    let routers = Arc::new(Routers::new(app));
+    move |request, peer| {
+        let routers = Arc::clone(&routers);
+        async move { routers.answer(request, peer).await }
+    }
+}
+
+/// Where requests go.
+struct Routers {
+    app: App,
+    api: Router,
+    /// What browsers ask before they send another site's request to the API.
+    preflights: Cors<Router>,
+    rest: Router,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Destination {
+    /// The route of nearly every request, which is not looked up: to find it in the table, and to come there through it,
+    /// costs as much as to understand the body (`benches/README.md`).
+    Chat,
+    Api,
+    Preflight,
+    Rest,
+}
+
+impl Routers {
+    fn new(app: App) -> Self {
+        let visits = from_fn_with_state((app.people.clone(), app.site.clone()), visit::layer);
+        let ready = |routes: Routes<App>| {
+            let (router, _) = routes.finish();
+            router
+                .fallback(unknown_route)
+                .method_not_allowed_fallback(wrong_method)
+                .with_state(app.clone())
         };
-        layers::catch_panic(answer).map_ok(move |response| error::absolute(&links, response))
-    })
+        let api = ready(api());
+        Routers {
+            preflights: layers::preflights().layer(api.clone()),
+            api,
+            rest: ready(rest(|pages| pages.layer(visits))),
+            app,
+        }
+    }
+
+    async fn answer(&self, request: Request<RequestBody>, peer: Option<SocketAddr>) -> Response {
+        let destination = Destination::of(request.method(), request.uri().path());
+        let answer = layers::catch_panic(self.answer_at(destination, request, peer)).await;
+        let answer = match destination {
+            Destination::Chat | Destination::Api => layers::for_any_origin(answer),
+            Destination::Preflight | Destination::Rest => answer,
+        };
+        error::absolute(&self.app.links, answer)
+    }
+
+    async fn answer_at(
+        &self,
+        destination: Destination,
+        mut request: Request<RequestBody>,
+        peer: Option<SocketAddr>,
+    ) -> Response {
+        let Ok(answer) = match destination {
+            Destination::Chat => {
+                let request = request.map(Body::new);
+                Ok(Handler::call(chat::chat, request, self.app.clone()).await)
+            }
+            Destination::Api => self.api.clone().oneshot(request).await,
+            Destination::Preflight => self.preflights.clone().oneshot(request).await,
+            Destination::Rest => {
+                // Whom tries to sign in are counted for.
+                if let Some(peer) = peer {
+                    request.extensions_mut().insert(ConnectInfo(peer));
+                }
+                self.rest.clone().oneshot(request).await
+            }
+        };
+        answer
+    }
+}
+
+impl Destination {
+    fn of(method: &Method, path: &str) -> Self {
+        let below = |prefix| path.strip_prefix(prefix);
+        let Some(route) = API
+            .into_iter()
+            .find_map(below)
+            .filter(|route| route.is_empty() || route.starts_with('/'))
+        else {
+            return Destination::Rest;
+        };
+        match *method {
+            Method::POST if route == CHAT => Destination::Chat,
+            Method::OPTIONS => Destination::Preflight,
+            _ => Destination::Api,
+        }
+    }
 }
 
 /// Every route there is, for the test that says who may use which.
@@ -54,12 +134,8 @@ pub fn list() -> Vec<Route> {
 /// Where the API is. OpenAI SDKs that only know a host append `/v1`.
 const API: [&str; 2] = ["/api/v1", "/v1"];
 
-fn is_api(path: &str) -> bool {
-    let below = |prefix| path.strip_prefix(prefix);
-    API.into_iter()
-        .filter_map(below)
-        .any(|rest| rest.is_empty() || rest.starts_with('/'))
-}
+/// Below them, where nearly every request goes.
+const CHAT: &str = "/chat/completions";
 
 fn rest(visits: impl FnOnce(Router<App>) -> Router<App>) -> Routes<App> {
     pages()
@@ -79,7 +155,7 @@ fn api() -> Routes<App> {
 
 fn api_below(prefix: &'static str) -> Routes<App> {
     Routes::below(prefix)
-        .post("/chat/completions", chat::chat)
+        .post(CHAT, chat::chat)
         .post("/completions", completions::completions)
         .post("/embeddings", embeddings::embeddings)
         .post("/rerank", rerank::rerank)
@@ -149,4 +225,36 @@ async fn wrong_method(method: Method, uri: Uri) -> ApiError {
         StatusCode::METHOD_NOT_ALLOWED,
         format!("{method} is not allowed on {}", uri.path()),
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn requests_go_where_their_routes_are() {
+        for (method, path, destination) in [
+            (Method::POST, "/api/v1/chat/completions", Destination::Chat),
+            (Method::POST, "/v1/chat/completions", Destination::Chat),
+            (Method::GET, "/v1/chat/completions", Destination::Api),
+            (Method::POST, "/v1/chat/completions/", Destination::Api),
+            (Method::POST, "/v1/completions", Destination::Api),
+            (Method::GET, "/api/v1", Destination::Api),
+            (
+                Method::OPTIONS,
+                "/v1/chat/completions",
+                Destination::Preflight,
+            ),
+            (Method::OPTIONS, "/api/v1/nowhere", Destination::Preflight),
+            (Method::POST, "/chat/completions", Destination::Rest),
+            (Method::GET, "/v1beta/models", Destination::Rest),
+            (Method::OPTIONS, "/keys", Destination::Rest),
+        ] {
+            assert_eq!(
+                Destination::of(&method, path),
+                destination,
+                "{method} {path}"
+            );
+        }
+    }
 }

@@ -45,8 +45,12 @@ impl Rest {
         })
     }
 
-    /// Makes way for another request, or says in the answer that none may follow.
-    pub(super) async fn over<B>(self, mut answer: Response<B>) -> Result<Response<B>, Infallible> {
+    /// The answer to that request, once there is way for another, or with the word that none may follow.
+    pub(super) async fn after<B>(
+        self,
+        answer: impl Future<Output = Response<B>>,
+    ) -> Result<Response<B>, Infallible> {
+        let mut answer = answer.await;
         let rest = self.0.lock().take();
         if let Some(rest) = rest
             && !is_read(rest).await

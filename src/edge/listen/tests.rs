@@ -12,6 +12,7 @@ use hyper_util::client::legacy::Client;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::sync::Notify;
 use tokio::task::JoinHandle;
+use tower::ServiceExt as _;
 
 use super::*;
 
@@ -40,8 +41,18 @@ fn start(router: Router, limits: Limits) -> Running {
         stop: stop.clone(),
         served: tokio::spawn(async move {
             let cores = Cores::start().unwrap();
-            listener.serve(router, limits, &cores, stop).await
+            listener.serve(of(router), limits, &cores, stop).await
         }),
+    }
+}
+
+fn of(router: Router) -> impl Serve {
+    move |request: Request<RequestBody>, _| {
+        let router = router.clone();
+        async move {
+            let Ok(answer) = router.oneshot(request).await;
+            answer
+        }
     }
 }
 
