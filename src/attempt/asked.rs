@@ -26,8 +26,8 @@ pub trait Asks: Sync {
 pub struct Asked<'a> {
     call: Cow<'a, Call>,
     files: &'a Files,
-    /// With all of them put in, and with the documents alone.
-    inline: [OnceCell<Result<Call, Failure>>; 2],
+    /// With all of them put in, and with the documents alone. Seldom there, and large.
+    inline: [OnceCell<Box<Result<Call, Failure>>>; 2],
 }
 
 impl<'a> Asked<'a> {
@@ -72,7 +72,11 @@ impl<'a> Asked<'a> {
             Inline::All => all,
             Inline::Documents => documents,
         };
-        let inline = cell.get_or_init(|| self.files.put_into(&self.call, wanted, fetcher));
-        inline.await.as_ref().map_err(Failure::clone)
+        let put_in = || async {
+            let inline = self.files.put_into(&self.call, wanted, fetcher);
+            Box::new(Box::pin(inline).await)
+        };
+        let inline = cell.get_or_init(put_in).await;
+        (**inline).as_ref().map_err(Failure::clone)
     }
 }

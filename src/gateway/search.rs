@@ -33,8 +33,8 @@ pub(super) struct Asking<'a> {
     files: &'a Files,
     call: &'a Call,
     plain: Asked<'a>,
-    online: OnceCell<Result<Prepared<'a>, SearchError>>,
-    others: OnceCell<Result<Prepared<'a>, SearchError>>,
+    online: OnceCell<Result<Box<Prepared<'a>>, SearchError>>,
+    others: OnceCell<Result<Box<Prepared<'a>>, SearchError>>,
     left: CancellationToken,
 }
 
@@ -89,7 +89,8 @@ impl<'a> Asking<'a> {
             match cell.into_inner() {
                 None => {}
                 Some(Err(error)) => over.error = Some(error),
-                Some(Ok(Prepared { asked, found })) => {
+                Some(Ok(prepared)) => {
+                    let Prepared { asked, found } = *prepared;
                     let (sources, searched) =
                         found.map(|found| (found.sources, found.searched)).unzip();
                     over.searched = over.searched.or(searched);
@@ -103,7 +104,7 @@ impl<'a> Asking<'a> {
         over
     }
 
-    async fn prepared(&self, errand: &Errand) -> Result<Prepared<'a>, SearchError> {
+    async fn prepared(&self, errand: &Errand) -> Result<Box<Prepared<'a>>, SearchError> {
         let mut found = None;
         let call = match errand {
             Errand::Tool(..) => tool::offered(self.call, Offer::Given),
@@ -124,7 +125,7 @@ impl<'a> Asking<'a> {
             _ => call.rewritten(),
         };
         let asked = Asked::new(Cow::Owned(call), self.files);
-        Ok(Prepared { asked, found })
+        Ok(Box::new(Prepared { asked, found }))
     }
 
     /// What an engine finds; nothing where there is nothing to ask, or where the search fails and may.
@@ -156,7 +157,8 @@ impl Asks for Asking<'_> {
             &self.others
         };
         let prepared = tokio::select! {
-            prepared = cell.get_or_init(|| self.prepared(errand)) => prepared,
+            // Large, and no part of a run without an errand.
+            prepared = cell.get_or_init(|| Box::pin(self.prepared(errand))) => prepared,
             () = self.left.cancelled() => return Err(Failure::Unsearched),
         };
         let prepared = prepared.as_ref().map_err(|_| Failure::Unsearched)?;

@@ -39,7 +39,7 @@ use tally::{Step, Tally};
 /// What a run of several steps begins with.
 pub(super) struct Loop<'a> {
     /// The engine to ask whenever the model wants it, and on which terms.
-    pub(super) tool: (EngineSettings, SearchTool),
+    pub(super) tool: Box<(EngineSettings, SearchTool)>,
     /// The answer to the first step.
     pub(super) first: Answer,
     /// Those that may make steps where the endpoint of the first fails.
@@ -88,7 +88,7 @@ impl Stages {
         let steps = Steps {
             makers: Makers::new(&self.upstreams, files, candidate, others, watch),
             tally: Tally::new(stops(&tool.1)),
-            searches: Searches::new(&self.web, run.id.clone(), tool),
+            searches: Searches::new(&self.web, run.id.clone(), *tool),
             call: run.call.clone(),
             created_at: run.created_at,
             terms: run.planned.terms,

@@ -12,9 +12,9 @@ use crate::wire::{WireName, wire};
 #[derive(Clone, Debug, Default)]
 pub struct Errands {
     /// For those before which it is searched.
-    online: Option<Errand>,
+    online: Option<Box<Errand>>,
     /// For the others.
-    others: Option<Errand>,
+    others: Option<Box<Errand>>,
 }
 
 /// How the web is searched for a model.
@@ -65,9 +65,9 @@ impl Errand {
     }
 
     /// The engine to ask whenever the model wants it, and its terms.
-    pub fn tool(&self) -> Option<(EngineSettings, SearchTool)> {
+    pub fn tool(&self) -> Option<Box<(EngineSettings, SearchTool)>> {
         match self {
-            Errand::Tool(engine, tool) => Some((engine.clone(), tool.clone())),
+            Errand::Tool(engine, tool) => Some(Box::new((engine.clone(), tool.clone()))),
             Errand::Provider(_) | Errand::AsWritten(_) | Errand::Engine(..) => None,
         }
     }
@@ -89,9 +89,9 @@ impl Errands {
     /// What is done for a candidate.
     pub fn of(&self, candidate: &Candidate) -> Option<&Errand> {
         if candidate.online {
-            self.online.as_ref()
+            self.online.as_deref()
         } else {
-            self.others.as_ref()
+            self.others.as_deref()
         }
     }
 
@@ -105,7 +105,7 @@ impl Errands {
     /// failed before it.
     pub fn most(&self, candidate: &Candidate) -> Nanos {
         let own = self.of(candidate).map_or(Nanos::ZERO, Errand::most);
-        let before = self.online.as_ref().filter(|_| !candidate.online);
+        let before = self.online.as_deref().filter(|_| !candidate.online);
         own.saturating_add(before.map_or(Nanos::ZERO, Errand::most))
     }
 }
@@ -139,7 +139,10 @@ impl WebSearch {
             }))
         });
         let others = others.transpose()?.flatten();
-        Ok(Errands { online, others })
+        Ok(Errands {
+            online: online.map(Box::new),
+            others: others.map(Box::new),
+        })
     }
 
     /// Who makes a search for the candidates that are `concerned`; `None` where none is.
