@@ -3,6 +3,7 @@
 //! The hot path never builds a tree: an object is read one level deep ([`JsonObject`]), everything
 //! below stays a slice of the original buffer ([`Raw`], [`JsonText`]) and is spliced into the output.
 
+mod valid;
 pub mod walk;
 mod write;
 
@@ -355,6 +356,14 @@ fn subslice(whole: &Bytes, part: &str) -> Bytes {
 
 /// Whether the text is one JSON value that is not nested too deep.
 fn check(bytes: &[u8]) -> Result<(), JsonError> {
+    if valid::is_valid(bytes) {
+        return Ok(());
+    }
+    reason(bytes)
+}
+
+/// Why a text is no JSON, or is nested too deep.
+fn reason(bytes: &[u8]) -> Result<(), JsonError> {
     if walk::is_deeper(bytes, MAX_DEPTH) {
         return Err(JsonError::TooDeep);
     }
