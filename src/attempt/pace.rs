@@ -29,6 +29,9 @@ static QUOTAS: [(HeaderName, HeaderName); 6] = [
     ),
 ];
 
+/// What the names of all of them have in common.
+const QUOTA: &str = "ratelimit";
+
 const fn quota(left: &'static str, reset: &'static str) -> (HeaderName, HeaderName) {
     (
         HeaderName::from_static(left),
@@ -62,9 +65,12 @@ impl Pace {
             let is_spent = text(left)?.parse::<f64>().is_ok_and(|left| left <= 0.0);
             is_spent.then(|| wait(text(reset)?, now)).flatten()
         };
+        // Most say nothing of quotas, which is seen sooner than looked up.
+        let says_quotas = headers.keys().any(|name| name.as_str().contains(QUOTA));
+        let quotas = QUOTAS.iter().filter(|_| says_quotas);
         Pace {
             retry_after: millis().or_else(|| wait(text(&RETRY_AFTER)?, now)),
-            exhausted_for: QUOTAS.iter().filter_map(spent).max(),
+            exhausted_for: quotas.filter_map(spent).max(),
         }
     }
 

@@ -1,6 +1,6 @@
 //! Names of things: generations, keys, accounts, models, providers, endpoints.
 
-use std::fmt;
+use std::fmt::{self, Write as _};
 use std::sync::Arc;
 
 use rand::distr::{Alphanumeric, SampleString as _};
@@ -74,7 +74,11 @@ impl GenerationId {
     /// begins with, so that the database writes them side by side; some 100 bits are random.
     pub fn new(unix_ms: i64) -> Self {
         let (seconds, ms) = (unix_ms.div_euclid(1_000), unix_ms.rem_euclid(1_000));
-        GenerationId(format!("gen-{seconds}-{ms:03}{}", random_text(17)).into())
+        let mut id = String::with_capacity(40);
+        // Writing to a string does not fail.
+        let _ = write!(id, "gen-{seconds}-{ms:03}");
+        Alphanumeric.append_string(&mut rand::rng(), &mut id, 17);
+        GenerationId(id.into())
     }
 }
 

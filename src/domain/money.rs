@@ -20,6 +20,13 @@ pub struct Nanos(pub i64);
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Picos(pub i64);
 
+/// An amount in decimal digits. Several are in every answer and every record, and a formatter's way to write them is long.
+#[derive(Clone, Copy, Debug)]
+pub struct Decimal {
+    text: [u8; LONGEST],
+    start: usize,
+}
+
 /// The most characters of an amount: a sign, the digits of an `i64` and a zero before them, and a point.
 const LONGEST: usize = 24;
 
@@ -62,6 +69,11 @@ impl Nanos {
         Nanos(i64::try_from(rounded).unwrap_or(if rounded < 0 { i64::MIN } else { i64::MAX }))
     }
 
+    /// The amount in dollars.
+    pub fn decimal(self) -> Decimal {
+        Decimal::of(self.0, Self::DECIMALS)
+    }
+
     /// The sum, or `None` when it does not fit.
     pub fn checked_add(self, other: Nanos) -> Option<Nanos> {
         self.0.checked_add(other.0).map(Nanos)
@@ -102,6 +114,11 @@ impl Picos {
         parse_decimal(text, Self::DECIMALS).map(Picos)
     }
 
+    /// The price in dollars.
+    pub fn decimal(self) -> Decimal {
+        Decimal::of(self.0, Self::DECIMALS)
+    }
+
     /// The price of `units` units, in pico-dollars.
     pub fn times(self, units: u64) -> i128 {
         i128::from(self.0) * i128::from(units)
@@ -110,20 +127,22 @@ impl Picos {
 
 impl fmt::Display for Nanos {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write_decimal(f, self.0, Self::DECIMALS)
+        f.write_str(self.decimal().as_str())
     }
 }
 
 impl fmt::Display for Picos {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write_decimal(f, self.0, Self::DECIMALS)
+        f.write_str(self.decimal().as_str())
     }
 }
 
 /// Printed in JSON as a number with exactly the digits of the amount, not through a float.
 impl Serialize for Nanos {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let number = RawValue::from_string(self.to_string()).map_err(serde::ser::Error::custom)?;
+        let decimal = self.decimal();
+        let number: &RawValue =
+            serde_json::from_str(decimal.as_str()).map_err(serde::ser::Error::custom)?;
         number.serialize(serializer)
     }
 }
@@ -171,42 +190,49 @@ fn parse_decimal(text: &str, decimals: u32) -> Result<i64, MoneyError> {
     Ok(if negative { -magnitude } else { magnitude })
 }
 
-fn write_decimal(f: &mut fmt::Formatter<'_>, amount: i64, decimals: u32) -> fmt::Result {
-    // From the last digit to the first: several amounts are in every answer, and the formatter's way is long.
-    let mut text = [0; LONGEST];
-    let mut start = LONGEST;
-    let mut put = |byte: u8| {
-        start -= 1;
-        text[start] = byte;
-    };
-    let mut rest = amount.unsigned_abs();
-    let mut next_digit = || {
-        let digit = (rest % 10) as u8;
-        rest /= 10;
-        (b'0' + digit, rest > 0)
-    };
-    let mut has_fraction = false;
-    for _ in 0..decimals {
-        let (digit, _) = next_digit();
-        has_fraction |= digit != b'0';
+impl Decimal {
+    fn of(amount: i64, decimals: u32) -> Self {
+        // From the last digit to the first.
+        let mut text = [0; LONGEST];
+        let mut start = LONGEST;
+        let mut put = |byte: u8| {
+            start -= 1;
+            text[start] = byte;
+        };
+        let mut rest = amount.unsigned_abs();
+        let mut next_digit = || {
+            let digit = (rest % 10) as u8;
+            rest /= 10;
+            (b'0' + digit, rest > 0)
+        };
+        let mut has_fraction = false;
+        for _ in 0..decimals {
+            let (digit, _) = next_digit();
+            has_fraction |= digit != b'0';
+            if has_fraction {
+                put(digit);
+            }
+        }
         if has_fraction {
+            put(b'.');
+        }
+        loop {
+            let (digit, more) = next_digit();
             put(digit);
+            if !more {
+                break;
+            }
         }
-    }
-    if has_fraction {
-        put(b'.');
-    }
-    loop {
-        let (digit, more) = next_digit();
-        put(digit);
-        if !more {
-            break;
+        if amount < 0 {
+            put(b'-');
         }
+        Decimal { text, start }
     }
-    if amount < 0 {
-        put(b'-');
+
+    /// The number.
+    pub fn as_str(&self) -> &str {
+        std::str::from_utf8(&self.text[self.start..]).unwrap_or_default()
     }
-    f.write_str(std::str::from_utf8(&text[start..]).unwrap_or_default())
 }
 
 #[cfg(test)]

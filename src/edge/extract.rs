@@ -6,9 +6,9 @@ use std::sync::Arc;
 use axum::body::Body;
 use axum::extract::{FromRef, FromRequest, FromRequestParts, OptionalFromRequestParts, Request};
 use bytes::Bytes;
-use http::header::{AUTHORIZATION, USER_AGENT};
+use http::header::AUTHORIZATION;
 use http::request::Parts;
-use http::{HeaderMap, HeaderName, StatusCode};
+use http::{HeaderMap, StatusCode};
 use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 use serde::de::DeserializeOwned;
 
@@ -204,35 +204,30 @@ impl<S: Send + Sync> FromRequestParts<S> for AnthropicOrigin {
     }
 }
 
-/// What the headers say of the application (contract 1.4).
+/// What the headers say of the application (contract 1.4). They are gone through once: there are fewer of them than names to
+/// look for. Of one that is repeated the first counts.
 fn origin(headers: &HeaderMap) -> Origin {
-    let said = |name: &HeaderName| headers.get(name).and_then(|value| value.to_str().ok());
-    let text = |name: &HeaderName| said(name).map(|value| clip(value, 512));
-    let wants =
-        |name: &HeaderName| said(name).is_some_and(|value| value.eq_ignore_ascii_case("enabled"));
-    Origin {
-        referer: text(&HTTP_REFERER),
-        title: TITLES.iter().find_map(text),
-        user_agent: text(&USER_AGENT),
-        session_id: said(&SESSION_ID).map(|id| clip(id, 256)),
-        external_user: None,
-        wants_metadata: METADATA.iter().any(wants),
-        anthropic_beta: text(&ANTHROPIC_BETA),
+    let (mut origin, mut other_title) = (Origin::default(), None);
+    for (name, value) in headers {
+        let Ok(text) = value.to_str() else { continue };
+        let (said, longest) = match name.as_str() {
+            "http-referer" => (&mut origin.referer, 512),
+            "x-openrouter-title" => (&mut origin.title, 512),
+            "x-title" => (&mut other_title, 512),
+            "user-agent" => (&mut origin.user_agent, 512),
+            "x-session-id" => (&mut origin.session_id, 256),
+            "x-anthropic-beta" => (&mut origin.anthropic_beta, 512),
+            "x-openrouter-metadata" | "x-openrouter-experimental-metadata" => {
+                origin.wants_metadata |= text.eq_ignore_ascii_case("enabled");
+                continue;
+            }
+            _ => continue,
+        };
+        said.get_or_insert_with(|| clip(text, longest));
     }
+    origin.title = origin.title.or(other_title);
+    origin
 }
-
-// Names that are known are found without being read.
-static HTTP_REFERER: HeaderName = HeaderName::from_static("http-referer");
-static TITLES: [HeaderName; 2] = [
-    HeaderName::from_static("x-openrouter-title"),
-    HeaderName::from_static("x-title"),
-];
-static SESSION_ID: HeaderName = HeaderName::from_static("x-session-id");
-static METADATA: [HeaderName; 2] = [
-    HeaderName::from_static("x-openrouter-metadata"),
-    HeaderName::from_static("x-openrouter-experimental-metadata"),
-];
-static ANTHROPIC_BETA: HeaderName = HeaderName::from_static("x-anthropic-beta");
 
 fn bearer(headers: &HeaderMap) -> Result<&str, ApiError> {
     let missing = || ApiError::new(StatusCode::UNAUTHORIZED, "Missing Authentication header");

@@ -330,12 +330,14 @@ fn shown(prices: &Prices, multiplier: Ppm) -> String {
     let mut shown = String::with_capacity(64);
     for (name, price) in given {
         if let Some(price) = price {
-            let before = if shown.is_empty() { '{' } else { ',' };
-            // Writing to a string does not fail.
-            let _ = write!(shown, "{before}\"{name}\":\"{price}\"");
+            let before = if shown.is_empty() { "{\"" } else { ",\"" };
+            for part in [before, name, "\":\"", price.decimal().as_str(), "\""] {
+                shown.push_str(part);
+            }
         }
     }
     if multiplier != Ppm::WHOLE {
+        // Writing to a string does not fail.
         let _ = write!(shown, ",\"multiplier_ppm\":{}", multiplier.0);
     }
     shown.push('}');

@@ -1,7 +1,9 @@
 //! What a request needs of an endpoint: parameters it must understand, media it must see.
 //! Found in the raw bytes; messages are never parsed here.
 
-use memchr::memmem;
+use std::sync::LazyLock;
+
+use memchr::memmem::Finder;
 
 use crate::catalog::PARAMETERS;
 use crate::domain::call::{Call, Form};
@@ -115,11 +117,14 @@ fn outputs(call: &Call) -> Vec<&'static str> {
         .collect()
 }
 
+/// What stands before the kind of a content part; how to look for it is worked out once.
+static TYPE: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(br#""type""#));
+
 /// The kinds of content parts, and how many of them are images. A quote inside a string is escaped, so `"type"` with both its quotes
 /// is a name or a whole value and never a piece of someone's text.
 fn media(messages: &[u8]) -> (Vec<&'static str>, u64) {
     let (mut found, mut images) = (Vec::new(), 0);
-    for at in memmem::find_iter(messages, br#""type""#) {
+    for at in TYPE.find_iter(messages) {
         let rest = messages[at + 6..].trim_ascii_start();
         let Some(value) = rest.strip_prefix(b":").map(<[u8]>::trim_ascii_start) else {
             continue;

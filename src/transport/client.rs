@@ -1,6 +1,5 @@
 //! A recipient's client on one core: connects to its hosts, and uses again what is connected.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -25,7 +24,8 @@ pub(super) type Connected = MaybeHttpsStream<TokioIo<TcpStream>>;
 /// own, and tokens are traded elsewhere.
 pub(super) struct Client {
     connector: HttpsConnector<HttpConnector>,
-    pools: Mutex<HashMap<(Scheme, Authority), Arc<Pool>>>,
+    /// So few that they are looked through.
+    pools: Mutex<Vec<(Scheme, Authority, Arc<Pool>)>>,
 }
 
 impl Client {
@@ -94,8 +94,13 @@ impl Client {
             .zip(uri.authority())
             .ok_or_else(|| TransportError::Address("no host in it".to_owned()))?;
         let mut pools = self.pools.lock();
-        let pool = pools.entry((scheme.clone(), host.clone())).or_default();
-        Ok(Arc::clone(pool))
+        let mut known = pools.iter();
+        if let Some((_, _, pool)) = known.find(|(of, at, _)| of == scheme && at == host) {
+            return Ok(Arc::clone(pool));
+        }
+        let pool = Arc::<Pool>::default();
+        pools.push((scheme.clone(), host.clone(), Arc::clone(&pool)));
+        Ok(pool)
     }
 
     async fn connect(&self, uri: Uri, pool: &Arc<Pool>) -> Result<Connection, TransportError> {

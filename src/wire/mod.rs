@@ -148,10 +148,13 @@ pub struct Encoded {
 impl Encoded {
     /// A JSON body for `path`.
     pub fn json(path: impl Into<String>, body: impl Into<Bytes>) -> Self {
+        // With room for the protocol's own, the operator's and the key.
+        let mut headers = HeaderMap::with_capacity(6);
         let json = HeaderValue::from_static("application/json");
+        headers.insert(CONTENT_TYPE, json);
         Encoded {
             path: path.into(),
-            headers: HeaderMap::from_iter([(CONTENT_TYPE, json)]),
+            headers,
             body: body.into(),
         }
     }

@@ -1,8 +1,6 @@
 //! OpenAI's answer shapes, written straight into the output buffer: text and raw parts are copied
 //! as they came, and what every chunk of a stream repeats is written once and kept.
 
-use std::io::Write as _;
-
 use bytes::Bytes;
 use serde::Serialize;
 
@@ -173,7 +171,7 @@ fn write_head(head: &Head, object: &str, out: &mut Vec<u8>) {
     out.extend_from_slice(b",\"object\":");
     write_string(out, object);
     out.extend_from_slice(b",\"created\":");
-    let _ = write!(out, "{}", head.created);
+    write_plain(&head.created, out);
     out.extend_from_slice(b",\"model\":");
     write_string(out, head.model.as_str());
     if !head.provider.is_empty() {
@@ -188,7 +186,11 @@ fn write_chat_choice(
     out: &mut Vec<u8>,
     write_message: impl FnOnce(&mut Vec<u8>),
 ) {
-    let _ = write!(out, "{{\"index\":{},\"{name}\":", choice.index);
+    out.extend_from_slice(b"{\"index\":");
+    write_plain(&choice.index, out);
+    for part in [",\"", name, "\":"] {
+        out.extend_from_slice(part.as_bytes());
+    }
     write_message(out);
     write_finish(choice, out);
     if let Some(logprobs) = &choice.logprobs {
@@ -477,8 +479,8 @@ fn write_number(number: u64, out: &mut Vec<u8>) {
 }
 
 fn write_amount(name: &str, amount: Nanos, out: &mut Vec<u8>) {
-    // Writing to memory does not fail.
-    let _ = write!(out, "{name}{amount}");
+    out.extend_from_slice(name.as_bytes());
+    out.extend_from_slice(amount.decimal().as_str().as_bytes());
 }
 
 /// Numbers, and structs of numbers: writing those to memory does not fail.

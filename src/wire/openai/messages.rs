@@ -1,7 +1,9 @@
 //! Messages in the words of a stricter or different host. Touched only when a cheap search says that something in
 //! them may have to change; the text of a prompt is never parsed for nothing.
 
-use memchr::memmem;
+use std::sync::LazyLock;
+
+use memchr::memmem::Finder;
 
 use super::piece;
 use crate::domain::json::{JsonObject, JsonText, ObjectWriter, Raw};
@@ -32,14 +34,29 @@ impl MessageRules {
 
     /// Whether these bytes may hold something that the host does not want.
     fn concern(&self, bytes: &[u8]) -> bool {
-        let holds = |needle: &str| memmem::find(bytes, needle.as_bytes()).is_some();
-        self.developer_as_system && holds("\"developer\"")
-            || self.history != ReasoningHistory::Kept
-                && (holds("\"reasoning") || holds("\"annotations\"") || holds("\"images\""))
-            || !self.cache_control && holds("\"cache_control\"")
-            || self.mistral_parts && (holds("\"file\"") || holds("\"input_audio\""))
+        let holds = |word: &Finder<'_>| word.find(bytes).is_some();
+        let words = &*WORDS;
+        self.developer_as_system && holds(&words.developer)
+            || self.history != ReasoningHistory::Kept && words.history.iter().any(holds)
+            || !self.cache_control && holds(&words.cache_control)
+            || self.mistral_parts && words.parts.iter().any(holds)
     }
 }
+
+/// What to look for in messages; how is worked out once.
+struct Words {
+    developer: Finder<'static>,
+    history: [Finder<'static>; 3],
+    cache_control: Finder<'static>,
+    parts: [Finder<'static>; 2],
+}
+
+static WORDS: LazyLock<Words> = LazyLock::new(|| Words {
+    developer: Finder::new("\"developer\""),
+    history: ["\"reasoning", "\"annotations\"", "\"images\""].map(Finder::new),
+    cache_control: Finder::new("\"cache_control\""),
+    parts: ["\"file\"", "\"input_audio\""].map(Finder::new),
+});
 
 /// The messages as the host wants them; `None` when they are so already.
 pub(super) fn rewritten(messages: &Raw, rules: &MessageRules) -> Option<Raw> {
@@ -181,7 +198,7 @@ fn mistrals_part(part: &Raw) -> Option<Raw> {
 
 /// A content array without its `cache_control` markers; `None` when it has none.
 pub(super) fn unmarked_parts(parts: &Raw) -> Option<Raw> {
-    memmem::find(parts.as_bytes(), b"\"cache_control\"")?;
+    WORDS.cache_control.find(parts.as_bytes())?;
     let unmarked = |part: Raw| match part.object() {
         Some(object) => object.splice(|name| name != "cache_control").finish_raw(),
         None => part,
