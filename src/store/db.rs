@@ -28,21 +28,29 @@ const PATIENCE: Duration = Duration::from_secs(5);
 /// How long the clerk waits for the lock, as long as the ledger waits for a commit: meanwhile it does nothing else.
 const CLERK_PATIENCE: Duration = Duration::from_secs(2);
 const SQLITE_READERS: u32 = 4;
-/// Pages of the database that a writer keeps in memory, in KiB: room for those that every batch changes and for the ends of
-/// the indexes. They are forgotten whenever another connection has written, so more would come and go.
-const WRITER_CACHE: &str = "-4096";
+/// Pages of the database that the connection of all writers but the clerk keeps in memory, in KiB: room for what it changes at once
+/// for many keys that lie far apart.
+const WRITER_CACHE: &str = "-16384";
+/// The same for the clerk: room for what every batch changes and for the ends of the indexes. It is emptied whenever another
+/// connection has written, so more would come and go.
+const CLERK_CACHE: &str = "-4096";
 /// How many pages the write-ahead log grows to before they are carried over into the database's file. Many, since the
 /// pages that every batch changes are carried over once.
 const CHECKPOINT_PAGES: &str = "4000";
 
-/// What holds for the connections that write to SQLite. A commit is on the disk when it is answered.
-const WRITER_PRAGMAS: &[(&str, &str)] = &[
-    ("foreign_keys", "ON"),
-    ("temp_store", "MEMORY"),
-    ("synchronous", "FULL"),
-    ("cache_size", WRITER_CACHE),
-    ("wal_autocheckpoint", CHECKPOINT_PAGES),
-];
+/// What holds for a connection that writes to SQLite: names and values.
+pub(super) type Pragmas = [(&'static str, &'static str); 5];
+
+/// That of one with such a cache. A commit is on the disk when it is answered.
+fn writer_pragmas(cache: &'static str) -> Pragmas {
+    [
+        ("foreign_keys", "ON"),
+        ("temp_store", "MEMORY"),
+        ("synchronous", "FULL"),
+        ("cache_size", cache),
+        ("wal_autocheckpoint", CHECKPOINT_PAGES),
+    ]
+}
 
 /// Which database to use.
 #[derive(Clone, Debug)]
@@ -260,9 +268,9 @@ async fn open_sqlite(file: &std::path::Path) -> Result<Engine, StoreError> {
         .filename(file)
         .busy_timeout(PATIENCE)
         .disable_statement_logging();
-    let writer_options = WRITER_PRAGMAS.iter().fold(
+    let writer_options = writer_pragmas(WRITER_CACHE).into_iter().fold(
         options.clone().create_if_missing(true),
-        |options, &(name, value)| options.pragma(name, value),
+        |options, (name, value)| options.pragma(name, value),
     );
     migrate_sqlite(&writer_options).await?;
     let writer = SqlitePoolOptions::new()
@@ -283,7 +291,7 @@ async fn open_sqlite(file: &std::path::Path) -> Result<Engine, StoreError> {
                 .pragma("query_only", "ON"),
         )
         .await?;
-    let clerk = Clerk::open(file, CLERK_PATIENCE, WRITER_PRAGMAS).await?;
+    let clerk = Clerk::open(file, CLERK_PATIENCE, writer_pragmas(CLERK_CACHE)).await?;
     Ok(Engine::Sqlite {
         writer: Writer::new(writer),
         clerk,

@@ -19,7 +19,7 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 use super::{Settlement, Uncovered, sqlite};
 use crate::domain::calendar::Windows;
 use crate::store::StoreError;
-use crate::store::db::Turn;
+use crate::store::db::{Pragmas, Turn};
 
 /// What the thread is called.
 const NAME: &str = "ledger";
@@ -53,7 +53,7 @@ impl Clerk {
     pub(in crate::store) async fn open(
         file: &Path,
         patience: Duration,
-        pragmas: &'static [(&'static str, &'static str)],
+        pragmas: Pragmas,
     ) -> Result<Self, StoreError> {
         let runtime = Builder::new_current_thread().enable_time().build();
         let runtime = runtime.map_err(sqlx::Error::Io)?;
@@ -67,7 +67,7 @@ impl Clerk {
         });
         let (thread, stop) = (thread.map_err(sqlx::Error::Io)?, stop.drop_guard());
         let file = file.to_owned();
-        let opened = handle.spawn(async move { open(&file, patience, pragmas) });
+        let opened = handle.spawn(async move { open(&file, patience, &pragmas) });
         let connection = opened.await.map_err(|_| StoreError::Late)??;
         Ok(Clerk {
             books: Arc::new(Books(Mutex::new(Some(connection)))),
@@ -141,11 +141,7 @@ fn give_way() {
     }
 }
 
-fn open(
-    file: &Path,
-    patience: Duration,
-    pragmas: &[(&str, &str)],
-) -> Result<Connection, StoreError> {
+fn open(file: &Path, patience: Duration, pragmas: &Pragmas) -> Result<Connection, StoreError> {
     let connection = Connection::open(file)?;
     connection.busy_timeout(patience)?;
     for (name, value) in pragmas {
