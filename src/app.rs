@@ -34,7 +34,7 @@ use crate::telemetry::metrics::Metrics;
 use crate::transport::{Transport, TransportError};
 
 /// Everything a handler may ask for. Handlers take the slice they use. Cloning shares all of it, and costs no more than
-/// that: every layer of the router does it for every request.
+/// that: it is done for every request.
 #[derive(Clone)]
 pub struct App(Arc<Parts>);
 

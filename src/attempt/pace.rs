@@ -140,6 +140,13 @@ fn span(text: &str) -> Option<Duration> {
 mod tests {
     use super::*;
 
+    #[test]
+    fn every_quota_is_seen() {
+        for (left, _) in &QUOTAS {
+            assert!(left.as_str().contains(QUOTA), "{left}");
+        }
+    }
+
     /// Sunday, 6 November 1994, 08:49:37 UTC.
     const NOW: i64 = 784_111_777_000;
 

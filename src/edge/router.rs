@@ -46,8 +46,8 @@ struct Routers {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Destination {
-    /// The route of nearly every request, which is not looked up: to find it in the table, and to come there through it,
-    /// costs as much as to understand the body (`benches/README.md`).
+    /// The route of nearly every request, which is not looked up: axum's router makes boxes and a map for each that it
+    /// routes (`benches/README.md`).
     Chat,
     Api,
     Preflight,

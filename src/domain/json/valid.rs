@@ -46,10 +46,10 @@ impl Reader<'_> {
             return Some(());
         }
         loop {
-            self.expected(next, b'"')?;
+            expect(b'"', next)?;
             self.string()?;
             next = self.after_space()?;
-            self.expected(next, b':')?;
+            expect(b':', next)?;
             self.value(depth)?;
             match self.after_space()? {
                 b',' => next = self.after_space()?,
@@ -138,10 +138,6 @@ impl Reader<'_> {
         Some(())
     }
 
-    fn expected(&self, byte: u8, expected: u8) -> Option<()> {
-        (byte == expected).then_some(())
-    }
-
     fn after_space(&mut self) -> Option<u8> {
         self.skip_space();
         self.next()
@@ -164,6 +160,10 @@ impl Reader<'_> {
             self.rest = rest;
         }
     }
+}
+
+fn expect(expected: u8, byte: u8) -> Option<()> {
+    (byte == expected).then_some(())
 }
 
 #[cfg(test)]
