@@ -26,6 +26,7 @@ mod soak;
 mod start;
 mod table;
 mod targets;
+mod train;
 mod upstream;
 mod wire;
 
@@ -37,6 +38,9 @@ fn main() -> Result<()> {
     let runtime = Builder::new_multi_thread().enable_all().build()?;
     if arguments.first().is_some_and(|word| word == upstream::ROLE) {
         return runtime.block_on(upstream::serve());
+    }
+    if arguments.first().is_some_and(|word| word == train::ROLE) {
+        return runtime.block_on(train::run());
     }
     let quick = arguments.iter().any(|word| word == "--quick");
     let named = |part: &&str| arguments.iter().any(|word| word == part);

@@ -6,7 +6,6 @@ use std::sync::Arc;
 use axum::Router;
 use axum::body::Body;
 use axum::extract::ConnectInfo;
-use axum::handler::Handler;
 use axum::middleware::from_fn_with_state;
 use axum::response::{IntoResponse, Response};
 use http::header::ACCEPT;
@@ -19,7 +18,7 @@ use super::layers;
 use super::listen::{RequestBody, Serve};
 use super::manage::{activity, credits, explain, generation, key, keys, models, providers};
 use super::metrics;
-use super::routes::{Route, Routes};
+use super::routes::{Direct, Route, Routes};
 use super::skins::{chat, completions, embeddings, messages, rerank, responses};
 use crate::app::App;
 use crate::console::refusal::Refusal;
@@ -38,6 +37,8 @@ pub fn router(app: App) -> impl Serve {
 /// Where requests go.
 struct Routers {
     app: App,
+    /// Those of the API that nearly every request takes, beside the router that has them all.
+    direct: Direct<App>,
     api: Router,
     /// What browsers ask before they send another site's request to the API.
     preflights: Cors<Router>,
@@ -46,9 +47,6 @@ struct Routers {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Destination {
-    /// The route of nearly every request, which is not looked up: axum's router makes boxes and a map for each that it
-    /// routes (`benches/README.md`).
-    Chat,
     Api,
     Preflight,
     Rest,
@@ -58,17 +56,20 @@ impl Routers {
     fn new(app: App) -> Self {
         let visits = from_fn_with_state((app.people.clone(), app.site.clone()), visit::layer);
         let ready = |routes: Routes<App>| {
-            let (router, _) = routes.finish();
-            router
+            let (router, direct) = routes.finish();
+            let router = router
                 .fallback(unknown_route)
                 .method_not_allowed_fallback(wrong_method)
-                .with_state(app.clone())
+                .with_state(app.clone());
+            (router, direct)
         };
-        let api = ready(api());
+        let (api, direct) = ready(api());
+        let (rest, _) = ready(rest(|pages| pages.layer(visits)));
         Routers {
             preflights: layers::preflights().layer(api.clone()),
+            direct,
             api,
-            rest: ready(rest(|pages| pages.layer(visits))),
+            rest,
             app,
         }
     }
@@ -77,7 +78,7 @@ impl Routers {
         let destination = Destination::of(request.method(), request.uri().path());
         let answer = layers::catch_panic(self.answer_at(destination, request, peer)).await;
         let answer = match destination {
-            Destination::Chat | Destination::Api => layers::for_any_origin(answer),
+            Destination::Api => layers::for_any_origin(answer),
             Destination::Preflight | Destination::Rest => answer,
         };
         error::absolute(&self.app.links, answer)
@@ -90,11 +91,10 @@ impl Routers {
         peer: Option<SocketAddr>,
     ) -> Response {
         let Ok(answer) = match destination {
-            Destination::Chat => {
-                let request = request.map(Body::new);
-                Ok(Handler::call(chat::chat, request, self.app.clone()).await)
-            }
-            Destination::Api => self.api.clone().oneshot(request).await,
+            Destination::Api => match self.direct.at(request.method(), request.uri().path()) {
+                Some(call) => Ok(call(request.map(Body::new), self.app.clone()).await),
+                None => self.api.clone().oneshot(request).await,
+            },
             Destination::Preflight => self.preflights.clone().oneshot(request).await,
             Destination::Rest => {
                 // Whom tries to sign in are counted for.
@@ -111,15 +111,12 @@ impl Routers {
 impl Destination {
     fn of(method: &Method, path: &str) -> Self {
         let below = |prefix| path.strip_prefix(prefix);
-        let Some(route) = API
+        let is_api = API
             .into_iter()
             .find_map(below)
-            .filter(|route| route.is_empty() || route.starts_with('/'))
-        else {
-            return Destination::Rest;
-        };
+            .is_some_and(|route| route.is_empty() || route.starts_with('/'));
         match *method {
-            Method::POST if route == CHAT => Destination::Chat,
+            _ if !is_api => Destination::Rest,
             Method::OPTIONS => Destination::Preflight,
             _ => Destination::Api,
         }
@@ -128,14 +125,11 @@ impl Destination {
 
 /// Every route there is, for the test that says who may use which.
 pub fn list() -> Vec<Route> {
-    api().merge(rest(|pages| pages)).finish().1
+    api().merge(rest(|pages| pages)).list()
 }
 
 /// Where the API is. OpenAI SDKs that only know a host append `/v1`.
 const API: [&str; 2] = ["/api/v1", "/v1"];
-
-/// Below them, where nearly every request goes.
-const CHAT: &str = "/chat/completions";
 
 fn rest(visits: impl FnOnce(Router<App>) -> Router<App>) -> Routes<App> {
     pages()
@@ -155,7 +149,7 @@ fn api() -> Routes<App> {
 
 fn api_below(prefix: &'static str) -> Routes<App> {
     Routes::below(prefix)
-        .post(CHAT, chat::chat)
+        .post("/chat/completions", chat::chat)
         .post("/completions", completions::completions)
         .post("/embeddings", embeddings::embeddings)
         .post("/rerank", rerank::rerank)
@@ -234,10 +228,7 @@ mod tests {
     #[test]
     fn requests_go_where_their_routes_are() {
         for (method, path, destination) in [
-            (Method::POST, "/api/v1/chat/completions", Destination::Chat),
-            (Method::POST, "/v1/chat/completions", Destination::Chat),
-            (Method::GET, "/v1/chat/completions", Destination::Api),
-            (Method::POST, "/v1/chat/completions/", Destination::Api),
+            (Method::POST, "/api/v1/chat/completions", Destination::Api),
             (Method::POST, "/v1/completions", Destination::Api),
             (Method::GET, "/api/v1", Destination::Api),
             (

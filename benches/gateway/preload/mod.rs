@@ -51,7 +51,7 @@ pub(crate) struct Preload {
 
 /// Measures one engine.
 pub(crate) async fn measure(engine: Engine, quick: bool) -> Result<Preload> {
-    let (rounds, callers) = if quick { (1, 200) } else { (3, 1_000) };
+    let (rounds, callers) = if quick { (1, 200) } else { (9, 1_000) };
     let full = if quick {
         Size::new(10_000, 100_000)
     } else {

@@ -10,7 +10,7 @@ use crate::Result;
 use crate::targets::{Bench, Target};
 use crate::upstream::ILL;
 
-mod mix;
+pub(crate) mod mix;
 
 use mix::Told;
 
