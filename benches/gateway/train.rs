@@ -33,7 +33,11 @@ pub(crate) async fn run() -> Result<()> {
     let home = Home::new(Engine::Sqlite, &provider.config()).await?;
     let target = Target::turnpike(&home)?;
     for (manner, connections, requests) in LOADS {
-        let prompt = if manner == Manner::Large { 100_000 } else { 2_000 };
+        let prompt = if manner == Manner::Large {
+            100_000
+        } else {
+            2_000
+        };
         let request = load::request(&target, manner, prompt);
         load::spread(&target, &request, connections, requests, manner.lasts()).await?;
     }

@@ -135,7 +135,8 @@ impl Keys {
         if self.unknown.contains_key(&hash) {
             return Err(AuthError::Unknown);
         }
-        match self.known.try_get_with(hash, self.load(hash)).await {
+        // Large, and seldom: not a part of every request.
+        match Box::pin(self.known.try_get_with(hash, self.load(hash))).await {
             Ok(known) => Ok(known),
             Err(error) => Err(AuthError::clone(&error)),
         }

@@ -18,10 +18,10 @@ const EXPOSED: &str =
 const VARIES: &str = "origin, access-control-request-method, access-control-request-headers";
 
 /// Answers a panic with a masked 500. The panic itself is logged by the panic hook.
-pub async fn catch_panic(answer: impl Future<Output = Response>) -> Response {
+pub fn catch_panic(answer: impl Future<Output = Response>) -> impl Future<Output = Response> {
     // What has panicked is not used again: the request is over.
-    let answered = AssertUnwindSafe(answer).catch_unwind().await;
-    answered.unwrap_or_else(|_| ApiError::internal().into_response())
+    let answered = AssertUnwindSafe(answer).catch_unwind();
+    answered.map(|answered| answered.unwrap_or_else(|_| ApiError::internal().into_response()))
 }
 
 /// An answer that scripts of any site may read. Browser use is first-class (contract 1.6): any origin, no credentials,

@@ -5,6 +5,7 @@
 mod body;
 mod linger;
 
+use std::convert::Infallible;
 use std::fmt::Display;
 use std::io;
 use std::net::SocketAddr;
@@ -207,8 +208,13 @@ impl<S: Serve> Server<S> {
         let peer = stream.peer_addr().ok();
         let (service, rest) = (self.service.clone(), Rest::default());
         let service = service_fn(move |request| {
-            let answer = service.answer(rest.of(request), peer);
-            rest.clone().after(answer)
+            let (service, rest) = (service.clone(), rest.clone());
+            // A future that is handed to another has its place twice, in what hyper keeps for each connection: the answer
+            // is awaited where it is begun.
+            async move {
+                let answer = service.answer(rest.of(request), peer).await;
+                Ok::<_, Infallible>(rest.after(answer).await)
+            }
         });
         let stream = TokioIo::new(Lingering::new(stream));
         if is_http1 {

@@ -28,10 +28,7 @@ use crate::oauth::{consent, exchange};
 /// The server's routes, with what every request passes around them.
 pub fn router(app: App) -> impl Serve {
     let routers = Arc::new(Routers::new(app));
-    move |request, peer| {
-        let routers = Arc::clone(&routers);
-        async move { routers.answer(request, peer).await }
-    }
+    move |request, peer| Arc::clone(&routers).answer(request, peer)
 }
 
 /// Where requests go.
@@ -74,7 +71,11 @@ impl Routers {
         }
     }
 
-    async fn answer(&self, request: Request<RequestBody>, peer: Option<SocketAddr>) -> Response {
+    async fn answer(
+        self: Arc<Self>,
+        request: Request<RequestBody>,
+        peer: Option<SocketAddr>,
+    ) -> Response {
         let destination = Destination::of(request.method(), request.uri().path());
         let answer = layers::catch_panic(self.answer_at(destination, request, peer)).await;
         let answer = match destination {

@@ -3,7 +3,6 @@
 //! A short rest is read and thrown away, so that the connection can carry the next request. Over a long one it cannot,
 //! and the client is told so, before it sends the next in vain.
 
-use std::convert::Infallible;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -46,19 +45,16 @@ impl Rest {
     }
 
     /// The answer to that request, once there is way for another, or with the word that none may follow.
-    pub(super) async fn after<B>(
-        self,
-        answer: impl Future<Output = Response<B>>,
-    ) -> Result<Response<B>, Infallible> {
-        let mut answer = answer.await;
+    pub(super) async fn after<B>(&self, mut answer: Response<B>) -> Response<B> {
         let rest = self.0.lock().take();
+        // Large, and seldom.
         if let Some(rest) = rest
-            && !is_read(rest).await
+            && !Box::pin(is_read(rest)).await
         {
             let close = HeaderValue::from_static("close");
             answer.headers_mut().insert(CONNECTION, close);
         }
-        Ok(answer)
+        answer
     }
 }
 
