@@ -6,11 +6,17 @@ use tokio::time::{interval, sleep};
 
 use crate::Result;
 use crate::load::{self, Client, Times};
+use crate::process::Tree;
 use crate::targets::Bench;
 use crate::upstream::Manner;
 
 const READERS: usize = 500;
 const RATE: u32 = 200;
+
+/// Less processor time than this in a second, in microseconds, is rest.
+const REST: u64 = 50_000;
+/// How many seconds it may take to come to rest.
+const PATIENCE: usize = 60;
 
 /// What slow readers cost.
 pub(crate) struct Slow {
@@ -45,8 +51,7 @@ pub(crate) async fn measure(bench: &Bench, quick: bool) -> Result<Slow> {
             }
         });
     }
-    // Until every buffer on the way is full.
-    sleep(length / 4).await;
+    rest(target.process.tree()).await;
     let meanwhile = load::steady(target, &plain, RATE, length).await?;
     let with = target.process.tree().memory();
     if readers.try_join_next().is_some() {
@@ -60,4 +65,15 @@ pub(crate) async fn measure(bench: &Bench, quick: bool) -> Result<Slow> {
         with,
         p99: (p99(&calm), p99(&meanwhile)),
     })
+}
+
+/// Until every buffer on the way to slow readers is full, and the server has nothing more to do for them.
+async fn rest(server: Tree) {
+    for _ in 0..PATIENCE {
+        let before = server.cpu();
+        sleep(Duration::from_secs(1)).await;
+        if server.cpu().saturating_sub(before) < REST {
+            return;
+        }
+    }
 }
